@@ -1,0 +1,1 @@
+//! Panono shop service.

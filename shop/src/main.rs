@@ -1,0 +1,2 @@
+//! panono-shop
+fn main(){}
