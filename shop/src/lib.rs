@@ -1,1 +1,9 @@
-//! Panono shop service.
+//! The shop service of Panono: a storefront and an API whose catalogue is served from caches, and a worker.
+
+pub mod migrations {
+    //! The schema, embedded in the binary.
+    use sqlx::migrate::Migrator;
+
+    /// All migrations in order. Forward only, one DDL statement each.
+    pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+}

@@ -1,0 +1,7 @@
+CREATE TABLE product_tag (
+  product_id BIGINT NOT NULL,
+  tag        VARCHAR(190) NOT NULL,
+  PRIMARY KEY (product_id, tag),
+  KEY product_tag_tag (tag, product_id),
+  CONSTRAINT product_tag_product FOREIGN KEY (product_id) REFERENCES product (id) ON DELETE CASCADE
+);
