@@ -1,0 +1,27 @@
+# `make` lists the targets. Everything runs on this machine alone and leaves the system as it is.
+.DEFAULT_GOAL := help
+.PHONY: help tools demo test check bench fmt
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish …) into .tools/
+	@tests/tools.sh
+
+demo: tools ## run a whole shop on this machine: database group, cache, edge, two shop processes, worker
+	cargo run --locked -p panono-tests --bin demo
+
+test: tools ## run every test that this machine can run
+	@echo 'building the tests; the first build takes some minutes'
+	cargo test --locked --workspace --no-run
+	cargo test --locked --workspace
+
+check: ## formatting, lints and the rules of the repository
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+bench: tools ## run the benches, or one of them: make bench NAME=…
+	cargo run --locked --release -p panono-tests --bin bench -- $(NAME)
+
+fmt: ## format the code
+	cargo fmt --all
