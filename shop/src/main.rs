@@ -1,2 +1,2 @@
 //! panono-shop
-fn main(){}
+fn main() {}
