@@ -1,5 +1,6 @@
 -- What leaves the database is written here by the transaction that causes it, and deleted when it is done.
--- A claim older than its lease may be taken over.
+-- A row is due when available_at has passed. A claim moves available_at to the end of its lease, so a row whose worker
+-- died is due again by itself, and one index range, already in order, serves every claim.
 CREATE TABLE outbox (
   id           BIGINT NOT NULL AUTO_INCREMENT,
   topic        VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -9,10 +10,9 @@ CREATE TABLE outbox (
   available_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   attempts     INT NOT NULL DEFAULT 0,
   claim        CHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL,
-  claimed_at   DATETIME(6) NULL,
   last_error   VARCHAR(1024) NULL,
   dead_at      DATETIME(6) NULL,
   PRIMARY KEY (id),
-  KEY outbox_due (topic, dead_at, claim, available_at, id),
+  KEY outbox_due (topic, dead_at, available_at, id),
   KEY outbox_claim (claim)
 );

@@ -1,5 +1,8 @@
 //! The shop service of Panono: a storefront and an API whose catalogue is served from caches, and a worker.
 
+pub mod edge;
+pub mod outbox;
+
 pub mod migrations {
     //! The schema, embedded in the binary.
     use sqlx::migrate::Migrator;
