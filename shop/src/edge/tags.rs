@@ -70,7 +70,9 @@ impl Family {
     }
 
     fn of(tag: &Tag) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| tag.0.starts_with(family.prefix()))
+        Self::ALL
+            .into_iter()
+            .find(|family| tag.0.starts_with(family.prefix()))
     }
 }
 
@@ -118,7 +120,10 @@ impl Tag {
     /// The address itself: carried by "not found" answers and redirects, purged when the address begins or ceases to exist.
     #[must_use]
     pub fn slug(kind: SlugKind, slug: &str) -> Self {
-        Self(format!("s-{:016x}", xxh3_64(format!("{}/{slug}", kind.name()).as_bytes())))
+        Self(format!(
+            "s-{:016x}",
+            xxh3_64(format!("{}/{slug}", kind.name()).as_bytes())
+        ))
     }
 
     /// Everything that shows the menu.
@@ -231,9 +236,18 @@ impl TagSet {
     #[must_use]
     pub fn for_answer(mut self) -> Self {
         self.insert(Tag::all());
-        while self.len() > MAXIMUM_TAGS_PER_ANSWER || self.header_bytes() >= MAXIMUM_TAG_BYTES_PER_ANSWER {
-            let members = |family: Family| self.0.iter().filter(|tag| Family::of(tag) == Some(family)).count();
-            let largest = Family::ALL.into_iter().max_by_key(|family| members(*family));
+        while self.len() > MAXIMUM_TAGS_PER_ANSWER
+            || self.header_bytes() >= MAXIMUM_TAG_BYTES_PER_ANSWER
+        {
+            let members = |family: Family| {
+                self.0
+                    .iter()
+                    .filter(|tag| Family::of(tag) == Some(family))
+                    .count()
+            };
+            let largest = Family::ALL
+                .into_iter()
+                .max_by_key(|family| members(*family));
             let Some(family) = largest.filter(|family| members(*family) > 1) else {
                 // Only tags without a family are left, more than an answer can carry: they all become `all`.
                 return Self::from_iter([Tag::all()]);
@@ -276,7 +290,11 @@ impl TagSet {
     }
 
     fn header_bytes(&self) -> usize {
-        self.0.iter().map(|tag| tag.0.len() + 1).sum::<usize>().saturating_sub(1)
+        self.0
+            .iter()
+            .map(|tag| tag.0.len() + 1)
+            .sum::<usize>()
+            .saturating_sub(1)
     }
 }
 
@@ -334,47 +352,70 @@ mod tests {
                 assert_eq!(Tag::parse(coarse.as_str()), Ok(coarse));
             }
         }
-        assert_ne!(Tag::slug(SlugKind::Page, "a"), Tag::slug(SlugKind::Product, "a"));
+        assert_ne!(
+            Tag::slug(SlugKind::Page, "a"),
+            Tag::slug(SlugKind::Product, "a")
+        );
     }
 
     #[test]
     fn what_is_not_a_tag_is_refused_with_the_rule() {
         for text in ["", "A", "a b", "a,b", "ä", "a_b", &"a".repeat(65)] {
             let error = Tag::parse(text).unwrap_err();
-            assert!(error.to_string().contains("1 to 64 characters of a-z"), "{error}");
+            assert!(
+                error.to_string().contains("1 to 64 characters of a-z"),
+                "{error}"
+            );
         }
         assert!(serde_json::from_str::<TagSet>(r#"["p-1","NO"]"#).is_err());
     }
 
     #[test]
     fn an_answer_within_the_limits_keeps_its_tags() {
-        let tags: TagSet = (0..40).map(Tag::product).chain([Tag::category(3), Tag::menu()]).collect();
+        let tags: TagSet = (0..40)
+            .map(Tag::product)
+            .chain([Tag::category(3), Tag::menu()])
+            .collect();
         let answer = tags.clone().for_answer();
         assert_eq!(answer, tags.with(Tag::all()));
     }
 
     #[test]
     fn a_long_list_degrades_to_the_coarse_tag_of_its_largest_family_only() {
-        let tags: TagSet = (0..60).map(Tag::product).chain([Tag::category(3), Tag::menu()]).collect();
+        let tags: TagSet = (0..60)
+            .map(Tag::product)
+            .chain([Tag::category(3), Tag::menu()])
+            .collect();
         let answer = tags.for_answer();
         assert_eq!(answer.separated_by_spaces(), "all c-3 m-menu p-any");
     }
 
     #[test]
     fn families_degrade_one_after_the_other_and_unknown_tags_become_all() {
-        let tags: TagSet = (0..200).map(Tag::product).chain((0..100).map(Tag::category)).collect();
+        let tags: TagSet = (0..200)
+            .map(Tag::product)
+            .chain((0..100).map(Tag::category))
+            .collect();
         assert_eq!(tags.for_answer().separated_by_spaces(), "all c-any p-any");
-        let unknown: TagSet = (0..60).map(|number| Tag::parse(&format!("x{number}")).unwrap()).collect();
+        let unknown: TagSet = (0..60)
+            .map(|number| Tag::parse(&format!("x{number}")).unwrap())
+            .collect();
         assert_eq!(unknown.for_answer().separated_by_spaces(), "all");
     }
 
     #[test]
     fn whatever_an_answer_was_made_of_is_found_by_the_purge_of_any_part() {
-        let parts: Vec<Tag> = (0..80).map(Tag::product).chain((0..5).map(Tag::category)).collect();
+        let parts: Vec<Tag> = (0..80)
+            .map(Tag::product)
+            .chain((0..5).map(Tag::category))
+            .collect();
         let answer: TagSet = parts.iter().cloned().collect::<TagSet>().for_answer();
         for part in parts {
             let purge = TagSet::from_iter([part.clone()]).for_purge();
-            assert!(purge.iter().any(|tag| answer.contains(tag)), "{part} would not be purged");
+            assert!(
+                purge.iter().any(|tag| answer.contains(tag)),
+                "{part} would not be purged"
+            );
         }
     }
 

@@ -124,8 +124,12 @@ impl Backoff {
     /// The wait after this many failures in a row. `random` is from 0 up to, not including, 1.
     #[must_use]
     pub fn delay(self, failures: u32, random: f64) -> Duration {
-        let doubled = self.base.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(30)));
-        doubled.min(self.cap).mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+        let doubled = self
+            .base
+            .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(30)));
+        doubled
+            .min(self.cap)
+            .mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
     }
 
     /// [`Backoff::delay`] with a random number from the thread's generator.
@@ -141,7 +145,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_cap_and_are_half_random() {
-        let backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) };
+        let backoff = Backoff {
+            base: Duration::from_millis(200),
+            cap: Duration::from_secs(30),
+        };
         let table = [
             (0, 0.0, 100),
             (1, 0.0, 100),
@@ -152,7 +159,11 @@ mod tests {
             (u32::MAX, 0.0, 15_000),
         ];
         for (failures, random, milliseconds) in table {
-            assert_eq!(backoff.delay(failures, random), Duration::from_millis(milliseconds), "{failures} {random}");
+            assert_eq!(
+                backoff.delay(failures, random),
+                Duration::from_millis(milliseconds),
+                "{failures} {random}"
+            );
         }
     }
 
@@ -165,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_purge_payload_is_readable_by_the_next_release() {
-        let payload: PurgePayload = serde_json::from_str(r#"{"kind":"hard","tags":["p-1","c-2"]}"#).unwrap();
+        let payload: PurgePayload =
+            serde_json::from_str(r#"{"kind":"hard","tags":["p-1","c-2"]}"#).unwrap();
         assert_eq!(payload.kind, PurgeKind::Hard);
         assert_eq!(payload.tags.separated_by_spaces(), "c-2 p-1");
     }

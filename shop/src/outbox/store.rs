@@ -22,7 +22,8 @@ const UPDATE_CLAIM: &str = "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH 
      SET outbox.claim = ?, outbox.attempts = outbox.attempts + 1, \
          outbox.available_at = NOW(6) + INTERVAL ? MICROSECOND";
 
-const SELECT_CLAIMED: &str = "SELECT id, aggregate, payload, attempts FROM outbox WHERE claim = ? ORDER BY id";
+const SELECT_CLAIMED: &str =
+    "SELECT id, aggregate, payload, attempts FROM outbox WHERE claim = ? ORDER BY id";
 
 const DELETE_ONE: &str = "DELETE FROM outbox WHERE id = ? AND claim = ?";
 
@@ -31,10 +32,10 @@ const DELETE_CLAIM: &str = "DELETE FROM outbox WHERE claim = ?";
 const UPDATE_RETRY: &str = "UPDATE outbox SET claim = NULL, available_at = NOW(6) + INTERVAL ? MICROSECOND, last_error = ? \
      WHERE id = ? AND claim = ?";
 
-const UPDATE_DEAD: &str = "UPDATE outbox SET claim = NULL, dead_at = NOW(6), last_error = ? WHERE id = ? AND claim = ?";
+const UPDATE_DEAD: &str =
+    "UPDATE outbox SET claim = NULL, dead_at = NOW(6), last_error = ? WHERE id = ? AND claim = ?";
 
-const UPDATE_RELEASE: &str =
-    "UPDATE outbox SET claim = NULL, attempts = attempts - 1, available_at = NOW(6) WHERE claim = ?";
+const UPDATE_RELEASE: &str = "UPDATE outbox SET claim = NULL, attempts = attempts - 1, available_at = NOW(6) WHERE claim = ?";
 
 const SELECT_BACKLOG: &str = "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0) \
      FROM (SELECT created_at FROM outbox WHERE topic = ? AND dead_at IS NULL LIMIT 100000) AS pending";
@@ -101,10 +102,15 @@ pub async fn claim(
     limit: u32,
     lease: Duration,
 ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
-    sqlx::query(READ_COMMITTED).execute(&mut *connection).await?;
+    sqlx::query(READ_COMMITTED)
+        .execute(&mut *connection)
+        .await?;
     let mut transaction = connection.begin().await?;
-    let ids: Vec<i64> =
-        sqlx::query_scalar(SELECT_DUE).bind(topic.name()).bind(limit).fetch_all(&mut *transaction).await?;
+    let ids: Vec<i64> = sqlx::query_scalar(SELECT_DUE)
+        .bind(topic.name())
+        .bind(limit)
+        .fetch_all(&mut *transaction)
+        .await?;
     if ids.is_empty() {
         transaction.rollback().await?;
         return Ok(Vec::new());
@@ -115,12 +121,19 @@ pub async fn claim(
         .bind(microseconds(lease))
         .execute(&mut *transaction)
         .await?;
-    let rows: Vec<(i64, String, Json<serde_json::Value>, i32)> =
-        sqlx::query_as(SELECT_CLAIMED).bind(claim.as_str()).fetch_all(&mut *transaction).await?;
+    let rows: Vec<(i64, String, Json<serde_json::Value>, i32)> = sqlx::query_as(SELECT_CLAIMED)
+        .bind(claim.as_str())
+        .fetch_all(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(rows
         .into_iter()
-        .map(|(id, aggregate, Json(payload), attempts)| ClaimedRow { id, aggregate, payload, attempts })
+        .map(|(id, aggregate, Json(payload), attempts)| ClaimedRow {
+            id,
+            aggregate,
+            payload,
+            attempts,
+        })
         .collect())
 }
 
@@ -128,8 +141,16 @@ pub async fn claim(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn complete(connection: &mut MySqlConnection, id: i64, claim: &ClaimId) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(DELETE_ONE).bind(id).bind(claim.as_str()).execute(connection).await?;
+pub async fn complete(
+    connection: &mut MySqlConnection,
+    id: i64,
+    claim: &ClaimId,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(DELETE_ONE)
+        .bind(id)
+        .bind(claim.as_str())
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -137,8 +158,15 @@ pub async fn complete(connection: &mut MySqlConnection, id: i64, claim: &ClaimId
 ///
 /// # Errors
 /// What the database answers.
-pub async fn complete_claim(connection: &mut MySqlConnection, claim: &ClaimId) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(DELETE_CLAIM).bind(claim.as_str()).execute(connection).await?.rows_affected())
+pub async fn complete_claim(
+    connection: &mut MySqlConnection,
+    claim: &ClaimId,
+) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(DELETE_CLAIM)
+        .bind(claim.as_str())
+        .execute(connection)
+        .await?
+        .rows_affected())
 }
 
 /// Gives a row back, to be tried again after `delay`. False when the lease was lost.
@@ -185,19 +213,38 @@ pub async fn bury(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn release(connection: &mut MySqlConnection, claim: &ClaimId) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(UPDATE_RELEASE).bind(claim.as_str()).execute(connection).await?.rows_affected())
+pub async fn release(
+    connection: &mut MySqlConnection,
+    claim: &ClaimId,
+) -> Result<u64, sqlx::Error> {
+    Ok(sqlx::query(UPDATE_RELEASE)
+        .bind(claim.as_str())
+        .execute(connection)
+        .await?
+        .rows_affected())
 }
 
 /// Counts what waits in a topic, for metrics.
 ///
 /// # Errors
 /// What the database answers.
-pub async fn backlog(connection: &mut MySqlConnection, topic: Topic) -> Result<Backlog, sqlx::Error> {
-    let (pending, oldest): (i64, i64) =
-        sqlx::query_as(SELECT_BACKLOG).bind(topic.name()).fetch_one(&mut *connection).await?;
-    let dead: i64 = sqlx::query_scalar(SELECT_DEAD).bind(topic.name()).fetch_one(connection).await?;
-    Ok(Backlog { pending, oldest: Duration::from_micros(u64::try_from(oldest).unwrap_or(0)), dead })
+pub async fn backlog(
+    connection: &mut MySqlConnection,
+    topic: Topic,
+) -> Result<Backlog, sqlx::Error> {
+    let (pending, oldest): (i64, i64) = sqlx::query_as(SELECT_BACKLOG)
+        .bind(topic.name())
+        .fetch_one(&mut *connection)
+        .await?;
+    let dead: i64 = sqlx::query_scalar(SELECT_DEAD)
+        .bind(topic.name())
+        .fetch_one(connection)
+        .await?;
+    Ok(Backlog {
+        pending,
+        oldest: Duration::from_micros(u64::try_from(oldest).unwrap_or(0)),
+        dead,
+    })
 }
 
 fn microseconds(duration: Duration) -> i64 {
