@@ -3,6 +3,7 @@
 pub mod db;
 pub mod edge;
 pub mod outbox;
+pub mod web;
 
 pub mod migrations {
     //! The schema, embedded in the binary.

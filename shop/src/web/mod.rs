@@ -1,0 +1,4 @@
+//! HTTP: the public scope, whose answers every cache may keep, and the private one, whose answers none may.
+
+pub mod error;
+pub mod request_id;
