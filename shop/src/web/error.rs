@@ -191,9 +191,13 @@ impl ApiError {
         let cause = self.source.as_ref().map(|source| chain(source.as_ref()));
         let code = self.code.name();
         match self.code.level() {
-            Level::Quiet => tracing::debug!(code, request_id, detail = ?self.detail, "request refused"),
+            Level::Quiet => {
+                tracing::debug!(code, request_id, detail = ?self.detail, "request refused")
+            }
             Level::Warn => tracing::warn!(code, request_id, cause, "request could not be served"),
-            Level::Error => tracing::error!(code, request_id, cause, detail = ?self.detail, "request failed"),
+            Level::Error => {
+                tracing::error!(code, request_id, cause, detail = ?self.detail, "request failed")
+            }
         }
     }
 }
@@ -294,7 +298,11 @@ mod tests {
     #[test]
     fn only_what_may_work_later_says_when() {
         for code in Code::ALL {
-            assert_eq!(code.retry_after().is_some(), code.status() == 503, "{code:?}");
+            assert_eq!(
+                code.retry_after().is_some(),
+                code.status() == 503,
+                "{code:?}"
+            );
         }
     }
 

@@ -31,7 +31,9 @@ pub fn accept(header: Option<&HeaderValue>) -> String {
         .filter(|id| {
             !id.is_empty()
                 && id.len() <= MAXIMUM_LENGTH
-                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         })
         .map_or_else(generate, str::to_owned)
 }
