@@ -1,3 +1,4 @@
-//! What stands between the shop and its shoppers: cache tags, cache headers, and the caches that are told of changes.
+//! What stands between the shop and its visitors: cache tags, header fields, purging, the edge's configuration.
 
+pub mod headers;
 pub mod tags;

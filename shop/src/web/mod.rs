@@ -2,3 +2,5 @@
 
 pub mod error;
 pub mod request_id;
+pub mod respond;
+pub mod security;
