@@ -1,9 +1,11 @@
 //! The shop service of Panono: a storefront and an API whose catalogue is served from caches, and a worker.
 
 pub mod cache;
+pub mod catalog;
 pub mod db;
 pub mod edge;
 pub mod outbox;
+pub mod search;
 pub mod web;
 
 pub mod migrations {

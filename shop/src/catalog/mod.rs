@@ -1,0 +1,27 @@
+//! Products, categories, prices and stock, and the derived tables that public pages are read from.
+//!
+//! The tables that staff and imports write are the truth. [`index::reindex`] derives listings, facets and search
+//! documents from them in the same transaction; what shoppers see is read from those.
+
+mod availability;
+mod identifier;
+pub mod index;
+pub mod model;
+mod money;
+mod price;
+pub mod store_index;
+pub mod store_tree;
+pub mod tree;
+
+/// Every statement of the catalogue with its name, so that tests can prepare and explain all of them.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [store_index::STATEMENTS, store_tree::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}
+
+/// A list of ids as the JSON text that statements read with `JSON_TABLE`: one statement serves lists of any length.
+fn json_list<T: serde::Serialize>(items: &[T]) -> Result<String, sqlx::Error> {
+    serde_json::to_string(items).map_err(|error| sqlx::Error::Encode(Box::new(error)))
+}

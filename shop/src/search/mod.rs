@@ -1,0 +1,3 @@
+//! Full-text search of the catalogue.
+
+pub mod document;
