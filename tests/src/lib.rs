@@ -1,1 +1,25 @@
-//! Testbed.
+//! The testbed: real servers on this machine's loopback for tests, benches and the demo.
+//!
+//! - [`process`]: child processes that cannot outlive the program that started them, and their folders
+//! - [`ports`]: ports that no two tests share
+//! - [`wait`]: waiting for a condition, with a limit
+//! - [`tools`]: where the servers' programs are
+//! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
+//! - [`http`]: a client
+//! - [`valkey`], [`varnish`]: the cache and the edge
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+pub mod http;
+pub mod mysql;
+pub mod ports;
+pub mod process;
+pub mod tools;
+pub mod valkey;
+pub mod varnish;
+pub mod wait;
+mod watcher;

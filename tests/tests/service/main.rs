@@ -1,0 +1,10 @@
+//! Service tests: real servers on loopback, started by the testbed. One program, so that they share one MySQL group.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod testbed;

@@ -1,0 +1,5 @@
+//! The testbed itself: that its faults are real and that it leaves nothing behind.
+
+mod mysql;
+mod processes;
+mod servers;
