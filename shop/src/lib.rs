@@ -2,10 +2,12 @@
 
 pub mod cache;
 pub mod catalog;
+pub mod config;
 pub mod db;
 pub mod edge;
 pub mod outbox;
 pub mod search;
+pub mod telemetry;
 pub mod web;
 
 pub mod migrations {

@@ -1,0 +1,164 @@
+//! What can be set, by flags and by environment variables of the same name.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How lines are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One JSON object a line, for programs.
+    Json,
+    /// For people at a terminal.
+    Human,
+}
+
+/// How connections to the database are protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DatabaseTls {
+    /// TLS if the server offers it, without checking who it is.
+    Preferred,
+    /// TLS, without checking who the server is.
+    Required,
+    /// TLS, and the server's certificate is checked against `--database-ca`.
+    VerifyCa,
+}
+
+/// Settings of every command that logs.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// What is logged: a level, or a filter such as `info,panono_shop::cache=debug`
+    #[arg(
+        long = "log",
+        env = "PANONO_LOG",
+        default_value = "info",
+        global = true
+    )]
+    pub filter: String,
+    /// How it is logged; by default human on a terminal, else JSON
+    #[arg(long = "log-format", env = "PANONO_LOG_FORMAT", global = true)]
+    pub format: Option<LogFormat>,
+}
+
+/// Where the database is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Database")]
+pub struct DatabaseArgs {
+    /// URL of the member that takes writes: mysql://user:password@host:3306/name
+    #[arg(long, env = "PANONO_DATABASE_WRITER_URL", hide_env_values = true)]
+    pub database_writer_url: Option<String>,
+    /// File with that URL, where secrets are mounted
+    #[arg(long, env = "PANONO_DATABASE_WRITER_URL_FILE")]
+    pub database_writer_url_file: Option<PathBuf>,
+    /// URLs of members that are only read from, separated by commas
+    #[arg(long, env = "PANONO_DATABASE_READER_URLS", hide_env_values = true)]
+    pub database_reader_urls: Option<String>,
+    /// Instead of URLs: the members of a replication group as host:port, separated by commas. Its primary is found and
+    /// followed
+    #[arg(long, env = "PANONO_DATABASE_MEMBERS")]
+    pub database_members: Option<String>,
+    /// With members: name of the database
+    #[arg(long, env = "PANONO_DATABASE_NAME")]
+    pub database_name: Option<String>,
+    /// With members: user
+    #[arg(long, env = "PANONO_DATABASE_USER")]
+    pub database_user: Option<String>,
+    /// With members: password
+    #[arg(long, env = "PANONO_DATABASE_PASSWORD", hide_env_values = true)]
+    pub database_password: Option<String>,
+    /// With members: file with the password
+    #[arg(long, env = "PANONO_DATABASE_PASSWORD_FILE")]
+    pub database_password_file: Option<PathBuf>,
+    /// How connections are protected
+    #[arg(long, env = "PANONO_DATABASE_TLS", default_value = "preferred")]
+    pub database_tls: DatabaseTls,
+    /// File with the certificate authority of the members, PEM
+    #[arg(long, env = "PANONO_DATABASE_CA")]
+    pub database_ca: Option<PathBuf>,
+    /// Connections to each member at most. All processes together must stay below the server's max_connections
+    #[arg(long, env = "PANONO_DATABASE_POOL_MAX", default_value_t = 16)]
+    pub database_pool_max: u32,
+    /// Connections to each member that are kept open
+    #[arg(long, env = "PANONO_DATABASE_POOL_MIN", default_value_t = 2)]
+    pub database_pool_min: u32,
+}
+
+/// What the shop is.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Shop")]
+pub struct SiteArgs {
+    /// Where the shop is for shoppers, without a path: https://shop.example
+    #[arg(
+        long,
+        env = "PANONO_PUBLIC_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    pub public_url: String,
+    /// Other hosts that the shop answers for, separated by commas
+    #[arg(long, env = "PANONO_ALLOWED_HOSTS", default_value = "")]
+    pub allowed_hosts: String,
+    /// Name of the shop
+    #[arg(long, env = "PANONO_SHOP_NAME", default_value = "Panono")]
+    pub shop_name: String,
+    /// Line under the name
+    #[arg(long, env = "PANONO_SHOP_TAGLINE", default_value = "Things that last")]
+    pub shop_tagline: String,
+    /// Address for questions, shown on pages
+    #[arg(long, env = "PANONO_SHOP_EMAIL")]
+    pub shop_email: Option<String>,
+    /// Languages, the default first: en, zh-CN
+    #[arg(long, env = "PANONO_LOCALES", default_value = "en,zh-CN")]
+    pub locales: String,
+    /// Currencies (ISO 4217), the default first
+    #[arg(long, env = "PANONO_CURRENCIES", default_value = "USD")]
+    pub currencies: String,
+    /// Where pictures are kept: file:///folder or s3://bucket/prefix?region=…&endpoint=…
+    #[arg(
+        long,
+        env = "PANONO_MEDIA_URL",
+        default_value = "file:///var/lib/panono/media"
+    )]
+    pub media_url: String,
+}
+
+/// Caches.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Caches")]
+pub struct CacheArgs {
+    /// Valkey or Redis: redis://host:6379. Without one every process keeps its own answers only
+    #[arg(long, env = "PANONO_CACHE_URL", hide_env_values = true)]
+    pub cache_url: Option<String>,
+    /// Prefix of all keys, so that shops can share a server
+    #[arg(long, env = "PANONO_CACHE_PREFIX", default_value = "panono")]
+    pub cache_prefix: String,
+    /// Memory for ready answers in each process, such as 32MiB
+    #[arg(long, env = "PANONO_CACHE_MEMORY", default_value = "32MiB")]
+    pub cache_memory: String,
+}
+
+/// The servers of `serve` and `worker`.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Where shoppers and edges connect
+    #[arg(long, env = "PANONO_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: String,
+    /// Where metrics, /livez and /readyz are
+    #[arg(long, env = "PANONO_OPS_LISTEN", default_value = "0.0.0.0:9090")]
+    pub ops_listen: String,
+    /// Threads that serve requests; by default one for each CPU
+    #[arg(long, env = "PANONO_THREADS")]
+    pub threads: Option<usize>,
+    /// How long a request waits for its answer to be made, in seconds
+    #[arg(long, env = "PANONO_REQUEST_DEADLINE", default_value_t = 6)]
+    pub request_deadline: u64,
+    /// Answers that are made at the same time
+    #[arg(long, env = "PANONO_FILL_CONCURRENCY", default_value_t = 12)]
+    pub fill_concurrency: usize,
+    /// Answers that may wait to be made; beyond it requests are refused with 503
+    #[arg(long, env = "PANONO_FILL_QUEUE", default_value_t = 256)]
+    pub fill_queue: usize,
+    /// After SIGTERM: how long to go on serving as not ready, so that balancers notice, in seconds
+    #[arg(long, env = "PANONO_DRAIN", default_value_t = 0)]
+    pub drain: u64,
+}
