@@ -1,6 +1,7 @@
 //! HTTP: the public scope, whose answers every cache may keep, and the private one, whose answers none may.
 
 pub mod error;
+pub mod ops;
 pub mod request_id;
 pub mod respond;
 pub mod security;
