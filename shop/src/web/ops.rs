@@ -72,7 +72,9 @@ impl Health {
                 }
                 Some(false) if !told => {
                     told = true;
-                    tracing::warn!("the schema is older than this release; run `panono-shop migrate`");
+                    tracing::warn!(
+                        "the schema is older than this release; run `panono-shop migrate`"
+                    );
                 }
                 _ => {}
             }
