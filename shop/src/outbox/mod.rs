@@ -4,7 +4,9 @@
 //! A row is enqueued inside the caller's transaction ([`enqueue`], [`enqueue_purge`]). A worker claims due rows with a
 //! lease ([`claim`]) and then completes, retries or buries each of them. A worker that dies loses its lease, not the row.
 
-mod store;
+pub mod dispatch;
+pub(crate) mod store;
+pub(crate) mod store_log;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -247,10 +247,10 @@ pub async fn backlog(
     })
 }
 
-fn microseconds(duration: Duration) -> i64 {
+pub(crate) fn microseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn shortened(error: &str) -> String {
+pub(crate) fn shortened(error: &str) -> String {
     error.chars().take(LONGEST_ERROR).collect()
 }
