@@ -9,15 +9,17 @@
 //! answered has either done all of it or nothing. Two workers never write the same sequence, and a row that is logged
 //! twice costs a purge, never a stale page.
 
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use sqlx::{MySqlConnection, MySqlPool};
-use std::sync::atomic::AtomicU64;
+use sqlx::MySqlConnection;
 use tokio::sync::watch;
 
 use super::{Backoff, ClaimId, ClaimedRow, PurgeKind, PurgePayload, Topic, store, store_log};
+use crate::db::error::{DbError, Failure, classify};
+use crate::db::{Db, Reader};
 use crate::edge::tags::{Tag, TagSet};
 
 /// How the dispatcher works. The defaults fit every shop; tests make them shorter.
@@ -132,7 +134,7 @@ impl DispatchMetrics {
 /// Moves changes from the outbox to the invalidation log. Any number may run at once.
 #[derive(Debug, Clone)]
 pub struct Dispatcher {
-    pool: MySqlPool,
+    db: Db,
     settings: DispatchSettings,
     metrics: DispatchMetrics,
 }
@@ -168,10 +170,10 @@ const LATE: Duration = Duration::from_secs(10);
 const PRUNE_ROUNDS: usize = 20;
 
 impl Dispatcher {
-    /// A dispatcher on the primary's pool.
+    /// A dispatcher on the primary of the database.
     #[must_use]
-    pub const fn new(pool: MySqlPool, settings: DispatchSettings, metrics: DispatchMetrics) -> Self {
-        Self { pool, settings, metrics }
+    pub const fn new(db: Db, settings: DispatchSettings, metrics: DispatchMetrics) -> Self {
+        Self { db, settings, metrics }
     }
 
     /// Step 1: claims what is due, and commits the claim.
@@ -204,22 +206,22 @@ impl Dispatcher {
     ///
     /// # Errors
     /// What the database answers. Nothing is lost: the rows are due again when their lease ends.
-    pub async fn round(&self) -> Result<Dispatched, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
-        let batch = self.claim(&mut connection).await?;
+    pub async fn round(&self) -> Result<Dispatched, DbError> {
+        let mut primary = self.db.primary().await?;
+        let batch = self.claim(&mut primary.connection).await.map_err(|error| judged(&primary, error))?;
         if batch.is_empty() {
             return Ok(Dispatched { rows: 0, sequence: None });
         }
         let mut attempt = 1;
         let sequence = loop {
-            match self.append(&mut connection, &batch).await {
+            match self.append(&mut primary.connection, &batch).await {
                 Ok(sequence) => break sequence,
-                Err(error) if attempt >= ATTEMPTS => return Err(error),
+                Err(error) if attempt >= ATTEMPTS => return Err(judged(&primary, error)),
                 Err(error) => {
                     tracing::warn!(%error, attempt, "appending to the invalidation log failed and is tried again");
+                    let _ = judged(&primary, error);
                     attempt += 1;
-                    drop(connection);
-                    connection = self.pool.acquire().await?;
+                    primary = self.db.primary().await?;
                 }
             }
         };
@@ -234,9 +236,9 @@ impl Dispatcher {
     ///
     /// # Errors
     /// What the database answers.
-    pub async fn prune(&self) -> Result<u64, sqlx::Error> {
+    pub async fn prune(&self) -> Result<u64, DbError> {
         let DispatchSettings { keep, keep_at_most, prune_batch, .. } = self.settings;
-        let mut connection = self.pool.acquire().await?;
+        let mut connection = self.db.primary().await?.connection;
         let mut deleted = 0;
         for _ in 0..PRUNE_ROUNDS {
             let now = store_log::prune(&mut connection, keep, keep_at_most, prune_batch).await?;
@@ -252,8 +254,8 @@ impl Dispatcher {
     ///
     /// # Errors
     /// What the database answers.
-    pub async fn measure(&self) -> Result<store::Backlog, sqlx::Error> {
-        let mut connection = self.pool.acquire().await?;
+    pub async fn measure(&self) -> Result<store::Backlog, DbError> {
+        let mut connection = self.db.primary().await?.connection;
         let backlog = store::backlog(&mut connection, Topic::PURGE).await?;
         let sequence = store_log::newest_sequence(&mut connection).await?;
         self.metrics.pending.set(backlog.pending);
@@ -312,6 +314,14 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// A failed statement, after telling the topology when it was the server's fault.
+pub(crate) fn judged(primary: &Reader, error: sqlx::Error) -> DbError {
+    if matches!(classify(&error), Failure::Moved | Failure::Disconnected) {
+        primary.suspect();
+    }
+    error.into()
 }
 
 /// Raises the known head of the log; never lowers it.
