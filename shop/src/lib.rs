@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod config;
 pub mod db;
 pub mod edge;
+pub mod media;
 pub mod outbound;
 pub mod outbox;
 pub mod search;

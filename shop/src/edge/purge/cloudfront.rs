@@ -12,7 +12,7 @@ use url::Url;
 
 use super::config::CloudFrontConfig;
 use super::rate::TokenBucket;
-use super::sigv4::{Scope, SignedHeaders, sign};
+use crate::outbound::sigv4::{Scope, SignedHeaders, sign};
 use super::{Answer, Limits, PurgeBatch, PurgeError, PurgeFuture, PurgeProvider, exchange};
 use crate::outbox::ClaimId;
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::cloudflare::CloudflarePlan;
-use super::secret::Secret;
-use super::sigv4::AwsCredentials;
+use crate::outbound::secret::Secret;
+use crate::outbound::sigv4::AwsCredentials;
 
 /// Every variable that [`PurgeConfig::parse`] reads.
 pub const VARIABLES: [&str; 18] = [

@@ -11,8 +11,6 @@ mod delivery;
 pub mod fastly;
 mod plan;
 mod rate;
-pub mod secret;
-pub mod sigv4;
 mod store;
 mod targets;
 pub mod varnish;

@@ -14,7 +14,7 @@ use super::cloudfront::CloudFront;
 use super::config::{PurgeConfig, VarnishEndpoint};
 use super::delivery::{Delivery, DeliverySettings, PurgeMetrics};
 use super::fastly::Fastly;
-use super::secret::Secret;
+use crate::outbound::secret::Secret;
 use super::varnish::Varnish;
 use super::PurgeProvider;
 use crate::db::Db;

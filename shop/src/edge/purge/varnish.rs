@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use reqwest::{Client, Method, StatusCode};
 
-use super::secret::Secret;
+use crate::outbound::secret::Secret;
 use super::{Limits, PurgeBatch, PurgeError, PurgeFuture, PurgeProvider, exchange};
 
 /// A Varnish at one address.

@@ -1,5 +1,8 @@
 //! The HTTP client for services outside the shop: CDN interfaces, edges, object stores.
 
+pub mod secret;
+pub mod sigv4;
+
 use std::time::Duration;
 
 use reqwest::redirect::Policy;

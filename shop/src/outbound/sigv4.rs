@@ -47,23 +47,23 @@ pub struct AwsKeys {
 
 /// What a signature is good for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scope {
-    pub(super) region: &'static str,
-    pub(super) service: &'static str,
+pub(crate) struct Scope {
+    pub(crate) region: &'static str,
+    pub(crate) service: &'static str,
 }
 
 /// The headers that a signed request carries besides its own.
 #[derive(Debug)]
-pub(super) struct SignedHeaders {
-    pub(super) date: String,
-    pub(super) content_hash: String,
-    pub(super) authorization: String,
-    pub(super) token: Option<String>,
+pub(crate) struct SignedHeaders {
+    pub(crate) date: String,
+    pub(crate) content_hash: String,
+    pub(crate) authorization: String,
+    pub(crate) token: Option<String>,
 }
 
 /// A request that cannot be signed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SignError {
+pub(crate) enum SignError {
     #[error("the address has no host")]
     Host,
     #[error("the time cannot be written")]
@@ -73,7 +73,7 @@ pub(super) enum SignError {
 }
 
 /// Signs a request over its host, its date, the hash of its body and the session token.
-pub(super) fn sign(
+pub(crate) fn sign(
     method: &str,
     url: &Url,
     body: &[u8],
