@@ -25,8 +25,15 @@ impl Folder {
         blocking(move || {
             let incoming = root.join(INCOMING);
             fs::create_dir_all(&incoming).map_err(failed("make the folder", &incoming))?;
-            for entry in fs::read_dir(&incoming).map_err(failed("read the folder", &incoming))?.flatten() {
-                let age = entry.metadata().and_then(|data| data.modified()).ok().and_then(|time| time.elapsed().ok());
+            for entry in fs::read_dir(&incoming)
+                .map_err(failed("read the folder", &incoming))?
+                .flatten()
+            {
+                let age = entry
+                    .metadata()
+                    .and_then(|data| data.modified())
+                    .ok()
+                    .and_then(|time| time.elapsed().ok());
                 if age.is_some_and(|age| age > ABANDONED) {
                     // Another process may have been faster.
                     let _ = fs::remove_file(entry.path());
@@ -50,7 +57,10 @@ impl Folder {
     /// Writes a file so that it is either whole or not there, whatever happens.
     pub(super) async fn write(&self, key: &str, bytes: Bytes) -> Result<(), MediaError> {
         let path = self.root.join(key);
-        let incoming = self.root.join(INCOMING).join(format!("{:032x}", rand::random::<u128>()));
+        let incoming = self
+            .root
+            .join(INCOMING)
+            .join(format!("{:032x}", rand::random::<u128>()));
         blocking(move || {
             if path.exists() {
                 return Ok(());
@@ -69,19 +79,29 @@ fn write_whole(incoming: &Path, path: &Path, bytes: &[u8]) -> Result<(), MediaEr
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
     let mut file = fs::File::create_new(incoming).map_err(failed("create", incoming))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed("write", incoming))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed("write", incoming))?;
     fs::rename(incoming, path).map_err(failed("move into place", path))?;
     // The new name itself must survive a power cut as well.
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed("sync", folder))
 }
 
 fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> MediaError {
     let path = path.to_owned();
-    move |source| MediaError::Folder { action, path, source }
+    move |source| MediaError::Folder {
+        action,
+        path,
+        source,
+    }
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
 ) -> Result<T, MediaError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| MediaError::Aborted)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_| MediaError::Aborted)?
 }

@@ -67,7 +67,9 @@ pub enum MediaError {
 #[derive(Debug, thiserror::Error)]
 pub enum LocationError {
     /// The text is not understood.
-    #[error("{0:?} is not a place for pictures; write file:///folder or s3://bucket/prefix?region=…&endpoint=https://…")]
+    #[error(
+        "{0:?} is not a place for pictures; write file:///folder or s3://bucket/prefix?region=…&endpoint=https://…"
+    )]
     Syntax(String),
     /// A bucket needs keys.
     #[error("{0} is not set, and a bucket needs it")]
@@ -128,7 +130,10 @@ impl MediaStore {
     ///
     /// # Errors
     /// When the text is not understood, keys are missing, or the folder cannot be written.
-    pub async fn open(location: &str, variables: &BTreeMap<String, String>) -> Result<Self, LocationError> {
+    pub async fn open(
+        location: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, LocationError> {
         let syntax = || LocationError::Syntax(location.to_owned());
         let url = Url::parse(location).map_err(|_| syntax())?;
         let backend = match url.scheme() {
@@ -136,7 +141,9 @@ impl MediaStore {
                 let path = url.to_file_path().map_err(|()| syntax())?;
                 Backend::Folder(Folder::open(path).await?)
             }
-            "s3" => Backend::S3(Box::new(S3::open(&url, credentials(variables)?).ok_or_else(syntax)??)),
+            "s3" => Backend::S3(Box::new(
+                S3::open(&url, credentials(variables)?).ok_or_else(syntax)??,
+            )),
             _ => return Err(syntax()),
         };
         Ok(Self {
@@ -151,8 +158,12 @@ impl MediaStore {
     /// # Errors
     /// When it is larger than 20 MiB or 64 megapixels, broken, or neither JPEG, PNG nor WebP; or when the store fails.
     pub async fn put(&self, bytes: Bytes) -> Result<MediaInfo, MediaError> {
-        let (info, bytes) = self.decoding(move || Ok((resize::inspect(&bytes)?, bytes))).await?;
-        self.backend.write(&info.hash.key(), bytes, info.format).await?;
+        let (info, bytes) = self
+            .decoding(move || Ok((resize::inspect(&bytes)?, bytes)))
+            .await?;
+        self.backend
+            .write(&info.hash.key(), bytes, info.format)
+            .await?;
         Ok(info)
     }
 
@@ -161,7 +172,9 @@ impl MediaStore {
     /// # Errors
     /// When the store fails. A hash that nobody has stored is `None`.
     pub async fn get(&self, hash: &MediaHash) -> Result<Option<Picture>, MediaError> {
-        let Some(bytes) = self.backend.read(&hash.key()).await? else { return Ok(None) };
+        let Some(bytes) = self.backend.read(&hash.key()).await? else {
+            return Ok(None);
+        };
         let format = resize::sniff(&bytes)?;
         Ok(Some(Picture { bytes, format }))
     }
@@ -171,7 +184,11 @@ impl MediaStore {
     ///
     /// # Errors
     /// When too many pictures are being worked on, or the store fails. A hash that nobody has stored is `None`.
-    pub async fn variant(&self, hash: &MediaHash, preset: Preset) -> Result<Option<Picture>, MediaError> {
+    pub async fn variant(
+        &self,
+        hash: &MediaHash,
+        preset: Preset,
+    ) -> Result<Option<Picture>, MediaError> {
         if let Some(picture) = self.derived(hash, preset).await? {
             return Ok(Some(picture));
         }
@@ -184,23 +201,44 @@ impl MediaStore {
         // The last to leave takes the entry away: the map is as large as the number of pictures being made.
         let mut flights = self.flights();
         let key = (hash.clone(), preset);
-        if flights.get(&key).is_some_and(|flight| Arc::strong_count(flight) == 1) {
+        if flights
+            .get(&key)
+            .is_some_and(|flight| Arc::strong_count(flight) == 1)
+        {
             flights.remove(&key);
         }
         result
     }
 
-    async fn derive(&self, hash: &MediaHash, preset: Preset) -> Result<Option<Picture>, MediaError> {
+    async fn derive(
+        &self,
+        hash: &MediaHash,
+        preset: Preset,
+    ) -> Result<Option<Picture>, MediaError> {
         if let Some(picture) = self.derived(hash, preset).await? {
             return Ok(Some(picture));
         }
-        let Some(original) = self.backend.read(&hash.key()).await? else { return Ok(None) };
-        let picture = self.decoding(move || Ok(resize::derive(&original, preset)?)).await?;
-        self.backend.write(&hash.derived_key(preset, picture.format), picture.bytes.clone(), picture.format).await?;
+        let Some(original) = self.backend.read(&hash.key()).await? else {
+            return Ok(None);
+        };
+        let picture = self
+            .decoding(move || Ok(resize::derive(&original, preset)?))
+            .await?;
+        self.backend
+            .write(
+                &hash.derived_key(preset, picture.format),
+                picture.bytes.clone(),
+                picture.format,
+            )
+            .await?;
         Ok(Some(picture))
     }
 
-    async fn derived(&self, hash: &MediaHash, preset: Preset) -> Result<Option<Picture>, MediaError> {
+    async fn derived(
+        &self,
+        hash: &MediaHash,
+        preset: Preset,
+    ) -> Result<Option<Picture>, MediaError> {
         for format in [Format::Jpeg, Format::Png] {
             if let Some(bytes) = self.backend.read(&hash.derived_key(preset, format)).await? {
                 return Ok(Some(Picture { bytes, format }));
@@ -237,7 +275,8 @@ fn credentials(variables: &BTreeMap<String, String>) -> Result<AwsCredentials, L
     let value = |name: &'static str| get(name).cloned().map(Secret::Value);
     let file = |name: &'static str| get(name).map(|path| Secret::File(PathBuf::from(path)));
     Ok(AwsCredentials {
-        access_key: value("AWS_ACCESS_KEY_ID").ok_or(LocationError::Credentials("AWS_ACCESS_KEY_ID"))?,
+        access_key: value("AWS_ACCESS_KEY_ID")
+            .ok_or(LocationError::Credentials("AWS_ACCESS_KEY_ID"))?,
         secret_key: value("AWS_SECRET_ACCESS_KEY")
             .or_else(|| file("AWS_SECRET_ACCESS_KEY_FILE"))
             .ok_or(LocationError::Credentials("AWS_SECRET_ACCESS_KEY"))?,

@@ -39,7 +39,12 @@ impl MediaHash {
     }
 
     pub(super) fn derived_key(&self, preset: Preset, format: Format) -> String {
-        format!("derived/{}/{}.{}", self.0, preset.name(), format.extension())
+        format!(
+            "derived/{}/{}.{}",
+            self.0,
+            preset.name(),
+            format.extension()
+        )
     }
 }
 
@@ -84,7 +89,9 @@ impl Format {
     /// The format of a media type, as stored.
     #[must_use]
     pub fn of_content_type(text: &str) -> Option<Self> {
-        [Self::Jpeg, Self::Png, Self::WebP].into_iter().find(|format| format.content_type() == text)
+        [Self::Jpeg, Self::Png, Self::WebP]
+            .into_iter()
+            .find(|format| format.content_type() == text)
     }
 }
 
@@ -203,7 +210,11 @@ mod tests {
             (Preset::Detail, (600, 1200), (400, 800)),
         ];
         for (preset, (width, height), fitted) in table {
-            assert_eq!(preset.fit(width, height), fitted, "{preset:?} {width}×{height}");
+            assert_eq!(
+                preset.fit(width, height),
+                fitted,
+                "{preset:?} {width}×{height}"
+            );
         }
     }
 
@@ -211,7 +222,13 @@ mod tests {
     fn addresses_hold_hashes_only() {
         let hash = MediaHash::parse(&"0a".repeat(32)).unwrap();
         assert_eq!(hash.key(), format!("0a/0a/{}", "0a".repeat(32)));
-        for text in ["", "../../etc/passwd", &"0A".repeat(32), &"g".repeat(64), &"a".repeat(65)] {
+        for text in [
+            "",
+            "../../etc/passwd",
+            &"0A".repeat(32),
+            &"g".repeat(64),
+            &"a".repeat(65),
+        ] {
             assert_eq!(MediaHash::parse(text), None, "{text}");
         }
     }

@@ -60,13 +60,22 @@ pub(super) fn derive(bytes: &[u8], preset: Preset) -> Result<Picture, Refusal> {
     let broken = |error: image::ImageError| Refusal::Broken(error.to_string());
     let mut file = Cursor::new(Vec::new());
     let format = if is_transparent(&picture) {
-        picture.to_rgba8().write_with_encoder(PngEncoder::new(&mut file)).map_err(broken)?;
+        picture
+            .to_rgba8()
+            .write_with_encoder(PngEncoder::new(&mut file))
+            .map_err(broken)?;
         Format::Png
     } else {
-        picture.to_rgb8().write_with_encoder(JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY)).map_err(broken)?;
+        picture
+            .to_rgb8()
+            .write_with_encoder(JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY))
+            .map_err(broken)?;
         Format::Jpeg
     };
-    Ok(Picture { bytes: Bytes::from(file.into_inner()), format })
+    Ok(Picture {
+        bytes: Bytes::from(file.into_inner()),
+        format,
+    })
 }
 
 /// Decodes within the limits, and turns the picture as its camera noted.
@@ -96,7 +105,11 @@ fn decode(bytes: &[u8], format: Format) -> Result<DynamicImage, Refusal> {
 }
 
 fn is_transparent(picture: &DynamicImage) -> bool {
-    picture.color().has_alpha() && picture.to_rgba8().pixels().any(|pixel| pixel.0.last().is_some_and(|alpha| *alpha < 255))
+    picture.color().has_alpha()
+        && picture
+            .to_rgba8()
+            .pixels()
+            .any(|pixel| pixel.0.last().is_some_and(|alpha| *alpha < 255))
 }
 
 #[cfg(test)]
@@ -111,14 +124,19 @@ mod tests {
     }
 
     fn opaque(width: u32, height: u32) -> DynamicImage {
-        RgbImage::from_fn(width, height, |x, y| Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 90])).into()
+        RgbImage::from_fn(width, height, |x, y| {
+            Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 90])
+        })
+        .into()
     }
 
     #[test]
     fn the_three_formats_are_taken_and_measured() {
-        for (kind, format) in
-            [(ImageFormat::Jpeg, Format::Jpeg), (ImageFormat::Png, Format::Png), (ImageFormat::WebP, Format::WebP)]
-        {
+        for (kind, format) in [
+            (ImageFormat::Jpeg, Format::Jpeg),
+            (ImageFormat::Png, Format::Png),
+            (ImageFormat::WebP, Format::WebP),
+        ] {
             let bytes = encoded(&opaque(40, 30), kind);
             let info = inspect(&bytes).unwrap();
             assert_eq!((info.format, info.width, info.height), (format, 40, 30));
@@ -131,8 +149,18 @@ mod tests {
         let table = [
             (opaque(1000, 500), Preset::Card, Format::Jpeg, (400, 200)),
             (opaque(300, 500), Preset::Zoom, Format::Jpeg, (300, 500)),
-            (RgbaImage::from_pixel(900, 900, Rgba([1, 2, 3, 255])).into(), Preset::Thumb, Format::Jpeg, (96, 96)),
-            (RgbaImage::from_pixel(900, 300, Rgba([1, 2, 3, 40])).into(), Preset::Thumb, Format::Png, (96, 32)),
+            (
+                RgbaImage::from_pixel(900, 900, Rgba([1, 2, 3, 255])).into(),
+                Preset::Thumb,
+                Format::Jpeg,
+                (96, 96),
+            ),
+            (
+                RgbaImage::from_pixel(900, 300, Rgba([1, 2, 3, 40])).into(),
+                Preset::Thumb,
+                Format::Png,
+                (96, 32),
+            ),
         ];
         for (picture, preset, format, size) in table {
             let made = derive(&encoded(&picture, ImageFormat::Png), preset).unwrap();
@@ -155,12 +183,27 @@ mod tests {
             bytes
         };
         assert!(matches!(inspect(&[]), Err(Refusal::Size { size: 0 })));
-        assert!(matches!(inspect(&vec![0; MAXIMUM_BYTES + 1]), Err(Refusal::Size { .. })));
+        assert!(matches!(
+            inspect(&vec![0; MAXIMUM_BYTES + 1]),
+            Err(Refusal::Size { .. })
+        ));
         assert!(matches!(inspect(b"GIF89a and so on"), Err(Refusal::Format)));
-        assert!(matches!(inspect(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), Err(Refusal::Format)));
+        assert!(matches!(
+            inspect(b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+            Err(Refusal::Format)
+        ));
         assert!(matches!(inspect(half), Err(Refusal::Broken(_))));
         let refused = inspect(&bomb);
-        assert!(matches!(refused, Err(Refusal::Pixels { width: 65_535, height: 65_535 })), "{refused:?}");
+        assert!(
+            matches!(
+                refused,
+                Err(Refusal::Pixels {
+                    width: 65_535,
+                    height: 65_535
+                })
+            ),
+            "{refused:?}"
+        );
     }
 
     fn crc(bytes: &[u8]) -> u32 {

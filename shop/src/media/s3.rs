@@ -19,7 +19,10 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const SIGNATURE: Duration = Duration::from_mins(5);
 /// How often a request is tried.
 const ATTEMPTS: u32 = 3;
-const BACKOFF: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(2) };
+const BACKOFF: Backoff = Backoff {
+    base: Duration::from_millis(200),
+    cap: Duration::from_secs(2),
+};
 
 pub(super) struct S3 {
     bucket: Bucket,
@@ -30,7 +33,10 @@ pub(super) struct S3 {
 
 impl std::fmt::Debug for S3 {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("S3").field("bucket", &self.bucket.base_url().as_str()).finish_non_exhaustive()
+        formatter
+            .debug_struct("S3")
+            .field("bucket", &self.bucket.base_url().as_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -42,7 +48,10 @@ struct Failed {
 
 impl S3 {
     /// The bucket of `s3://bucket/prefix?region=…&endpoint=…`. `None` when that is not what the address is.
-    pub(super) fn open(url: &Url, credentials: AwsCredentials) -> Option<Result<Self, LocationError>> {
+    pub(super) fn open(
+        url: &Url,
+        credentials: AwsCredentials,
+    ) -> Option<Result<Self, LocationError>> {
         let name = url.host_str()?.to_owned();
         let mut region = "us-east-1".to_owned();
         let mut endpoint = None;
@@ -56,11 +65,24 @@ impl S3 {
         let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         let bucket = Bucket::new(Url::parse(&endpoint).ok()?, UrlStyle::Path, name, region).ok()?;
         let prefix = url.path().trim_matches('/');
-        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let prefix = if prefix.is_empty() {
+            String::new()
+        } else {
+            format!("{prefix}/")
+        };
         if prefix.split('/').any(|part| part == "." || part == "..") {
             return None;
         }
-        Some(http_client(DEADLINE).map(|client| Self { bucket, prefix, credentials, client }).map_err(Into::into))
+        Some(
+            http_client(DEADLINE)
+                .map(|client| Self {
+                    bucket,
+                    prefix,
+                    credentials,
+                    client,
+                })
+                .map_err(Into::into),
+        )
     }
 
     pub(super) async fn read(&self, key: &str) -> Result<Option<Bytes>, MediaError> {
@@ -68,9 +90,15 @@ impl S3 {
         self.retried("read", key, || self.get(&object)).await
     }
 
-    pub(super) async fn write(&self, key: &str, bytes: Bytes, format: Format) -> Result<(), MediaError> {
+    pub(super) async fn write(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        format: Format,
+    ) -> Result<(), MediaError> {
         let object = format!("{}{key}", self.prefix);
-        self.retried("write", key, || self.put(&object, bytes.clone(), format)).await
+        self.retried("write", key, || self.put(&object, bytes.clone(), format))
+            .await
     }
 
     async fn get(&self, object: &str) -> Result<Option<Bytes>, Failed> {
@@ -87,7 +115,10 @@ impl S3 {
         while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAXIMUM_BYTES {
-                return Err(Failed { detail: "the object is larger than any picture".to_owned(), again: false });
+                return Err(Failed {
+                    detail: "the object is larger than any picture".to_owned(),
+                    again: false,
+                });
             }
         }
         Ok(Some(Bytes::from(bytes)))
@@ -96,16 +127,28 @@ impl S3 {
     async fn put(&self, object: &str, bytes: Bytes, format: Format) -> Result<(), Failed> {
         let keys = self.keys()?;
         let mut action = self.bucket.put_object(Some(&keys), object);
-        action.headers_mut().insert("content-type", format.content_type());
+        action
+            .headers_mut()
+            .insert("content-type", format.content_type());
         let url = action.sign(SIGNATURE);
-        let request = self.client.put(url).header("content-type", format.content_type()).body(bytes);
+        let request = self
+            .client
+            .put(url)
+            .header("content-type", format.content_type())
+            .body(bytes);
         let response = request.send().await.map_err(unanswered)?;
-        if response.status().is_success() { Ok(()) } else { Err(refused(response).await) }
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(refused(response).await)
+        }
     }
 
     fn keys(&self) -> Result<Credentials, Failed> {
-        let keys =
-            self.credentials.read().map_err(|error| Failed { detail: error.to_string(), again: false })?;
+        let keys = self.credentials.read().map_err(|error| Failed {
+            detail: error.to_string(),
+            again: false,
+        })?;
         Ok(match keys.session_token {
             Some(token) => Credentials::new_with_token(keys.access_key, keys.secret_key, token),
             None => Credentials::new(keys.access_key, keys.secret_key),
@@ -125,9 +168,19 @@ impl S3 {
                 Err(Failed { detail, again }) => {
                     failures += 1;
                     if !again || failures >= ATTEMPTS {
-                        return Err(MediaError::Objects { action, key: key.to_owned(), detail });
+                        return Err(MediaError::Objects {
+                            action,
+                            key: key.to_owned(),
+                            detail,
+                        });
                     }
-                    tracing::warn!(action, key, detail, failures, "the object store failed and is asked again");
+                    tracing::warn!(
+                        action,
+                        key,
+                        detail,
+                        failures,
+                        "the object store failed and is asked again"
+                    );
                     tokio::time::sleep(BACKOFF.jittered(failures)).await;
                 }
             }
@@ -138,15 +191,26 @@ impl S3 {
 fn unanswered(error: reqwest::Error) -> Failed {
     // Its URL holds the signature.
     let error = error.without_url();
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    Failed { detail: format!("{error}{cause}"), again: true }
+    let cause = std::error::Error::source(&error)
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
+    Failed {
+        detail: format!("{error}{cause}"),
+        again: true,
+    }
 }
 
 async fn refused(mut response: Response) -> Failed {
     let status = response.status();
     let beginning = response.chunk().await.ok().flatten().unwrap_or_default();
-    let text: String =
-        String::from_utf8_lossy(&beginning).chars().filter(|character| !character.is_control()).take(300).collect();
+    let text: String = String::from_utf8_lossy(&beginning)
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(300)
+        .collect();
     let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
-    Failed { detail: format!("status {status}: {text}"), again }
+    Failed {
+        detail: format!("status {status}: {text}"),
+        again,
+    }
 }

@@ -21,8 +21,12 @@ impl Secret {
     pub fn read(&self) -> Result<String, SecretError> {
         let text = match self {
             Self::Value(text) => text.clone(),
-            Self::File(path) => std::fs::read_to_string(path)
-                .map_err(|source| SecretError::Read { path: path.clone(), source })?,
+            Self::File(path) => {
+                std::fs::read_to_string(path).map_err(|source| SecretError::Read {
+                    path: path.clone(),
+                    source,
+                })?
+            }
         };
         let text = text.trim();
         if text.is_empty() {

@@ -82,9 +82,13 @@ pub(crate) fn sign(
     scope: Scope,
 ) -> Result<SignedHeaders, SignError> {
     let host = url.host_str().ok_or(SignError::Host)?;
-    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let host = url
+        .port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
     let date = now
-        .format(format_description!("[year][month][day]T[hour][minute][second]Z"))
+        .format(format_description!(
+            "[year][month][day]T[hour][minute][second]Z"
+        ))
         .map_err(|_| SignError::Time)?;
     let content_hash = hex::encode(Sha256::digest(body));
     let mut headers = vec![
@@ -95,8 +99,21 @@ pub(crate) fn sign(
     if let Some(token) = &keys.session_token {
         headers.push(("x-amz-security-token", token.as_str()));
     }
-    let authorization = authorization(method, url.path(), &headers, &content_hash, &date, keys, scope)?;
-    Ok(SignedHeaders { date, content_hash, authorization, token: keys.session_token.clone() })
+    let authorization = authorization(
+        method,
+        url.path(),
+        &headers,
+        &content_hash,
+        &date,
+        keys,
+        scope,
+    )?;
+    Ok(SignedHeaders {
+        date,
+        content_hash,
+        authorization,
+        token: keys.session_token.clone(),
+    })
 }
 
 /// The `Authorization` header. `headers` are sorted and their names in lower case.
@@ -109,14 +126,26 @@ fn authorization(
     keys: &AwsKeys,
     scope: Scope,
 ) -> Result<String, SignError> {
-    let names = headers.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
+    let names = headers
+        .iter()
+        .map(|(name, _)| *name)
+        .collect::<Vec<_>>()
+        .join(";");
+    let lines: String = headers
+        .iter()
+        .map(|(name, value)| format!("{name}:{}\n", value.trim()))
+        .collect();
     let canonical = format!("{method}\n{path}\n\n{lines}\n{names}\n{content_hash}");
     let day = date.get(..8).ok_or(SignError::Time)?;
     let credential = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
-    let to_sign =
-        format!("AWS4-HMAC-SHA256\n{date}\n{credential}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
-    let mut key = keyed(format!("AWS4{}", keys.secret_key).as_bytes(), day.as_bytes())?;
+    let to_sign = format!(
+        "AWS4-HMAC-SHA256\n{date}\n{credential}\n{}",
+        hex::encode(Sha256::digest(canonical.as_bytes()))
+    );
+    let mut key = keyed(
+        format!("AWS4{}", keys.secret_key).as_bytes(),
+        day.as_bytes(),
+    )?;
     for part in [scope.region, scope.service, "aws4_request"] {
         key = keyed(&key, part.as_bytes())?;
     }
@@ -147,13 +176,34 @@ mod tests {
             secret_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".to_owned(),
             session_token: None,
         };
-        let scope = Scope { region: "us-east-1", service: "service" };
-        let headers = [("host", "example.amazonaws.com"), ("x-amz-date", "20150830T123600Z")];
+        let scope = Scope {
+            region: "us-east-1",
+            service: "service",
+        };
+        let headers = [
+            ("host", "example.amazonaws.com"),
+            ("x-amz-date", "20150830T123600Z"),
+        ];
         for (method, signature) in [
-            ("GET", "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"),
-            ("POST", "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"),
+            (
+                "GET",
+                "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
+            ),
+            (
+                "POST",
+                "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
+            ),
         ] {
-            let text = authorization(method, "/", &headers, EMPTY, "20150830T123600Z", &keys, scope).unwrap();
+            let text = authorization(
+                method,
+                "/",
+                &headers,
+                EMPTY,
+                "20150830T123600Z",
+                &keys,
+                scope,
+            )
+            .unwrap();
             assert_eq!(
                 text,
                 format!(

@@ -76,8 +76,14 @@ pub fn coalesce(rows: &[ClaimedRow], tags_per_entry: usize) -> Vec<Entry> {
     let (mut hard, mut soft) = (TagSet::new(), TagSet::new());
     for row in rows {
         match serde_json::from_value::<PurgePayload>(row.payload.clone()) {
-            Ok(PurgePayload { tags, kind: PurgeKind::Hard }) => hard.extend(tags.for_purge()),
-            Ok(PurgePayload { tags, kind: PurgeKind::Soft }) => soft.extend(tags.for_purge()),
+            Ok(PurgePayload {
+                tags,
+                kind: PurgeKind::Hard,
+            }) => hard.extend(tags.for_purge()),
+            Ok(PurgePayload {
+                tags,
+                kind: PurgeKind::Soft,
+            }) => soft.extend(tags.for_purge()),
             Err(error) => {
                 tracing::error!(id = row.id, aggregate = %row.aggregate, %error,
                     "a purge row cannot be read: everything is purged instead");
@@ -92,7 +98,10 @@ pub fn coalesce(rows: &[ClaimedRow], tags_per_entry: usize) -> Vec<Entry> {
     for (tags, kind) in [(hard, PurgeKind::Hard), (soft, PurgeKind::Soft)] {
         let tags: Vec<Tag> = tags.into_iter().collect();
         for chunk in tags.chunks(tags_per_entry.max(1)) {
-            entries.push(Entry { tags: chunk.iter().cloned().collect(), kind });
+            entries.push(Entry {
+                tags: chunk.iter().cloned().collect(),
+                kind,
+            });
         }
     }
     entries
@@ -119,15 +128,27 @@ pub struct DispatchMetrics {
 impl DispatchMetrics {
     /// Announces the gauges under their public names.
     pub fn register(&self, registry: &mut Registry) {
-        registry.register("shop_outbox_purge_pending", "Changes not yet in the invalidation log", self.pending.clone());
-        registry.register("shop_outbox_purge_dead", "Changes given up", self.dead.clone());
+        registry.register(
+            "shop_outbox_purge_pending",
+            "Changes not yet in the invalidation log",
+            self.pending.clone(),
+        );
+        registry.register(
+            "shop_outbox_purge_dead",
+            "Changes given up",
+            self.dead.clone(),
+        );
         registry.register_with_unit(
             "shop_outbox_purge_oldest",
             "Age of the oldest change not yet in the invalidation log",
             Unit::Seconds,
             self.oldest.clone(),
         );
-        registry.register("shop_invalidation_sequence", "Newest sequence of the log", self.sequence.clone());
+        registry.register(
+            "shop_invalidation_sequence",
+            "Newest sequence of the log",
+            self.sequence.clone(),
+        );
     }
 }
 
@@ -173,17 +194,30 @@ impl Dispatcher {
     /// A dispatcher on the primary of the database.
     #[must_use]
     pub const fn new(db: Db, settings: DispatchSettings, metrics: DispatchMetrics) -> Self {
-        Self { db, settings, metrics }
+        Self {
+            db,
+            settings,
+            metrics,
+        }
     }
 
     /// Step 1: claims what is due, and commits the claim.
     ///
     /// # Errors
     /// What the database answers.
-    pub async fn claim(&self, connection: &mut MySqlConnection) -> Result<ClaimedBatch, sqlx::Error> {
+    pub async fn claim(
+        &self,
+        connection: &mut MySqlConnection,
+    ) -> Result<ClaimedBatch, sqlx::Error> {
         let claim = ClaimId::random();
-        let rows =
-            store::claim(connection, Topic::PURGE, &claim, self.settings.batch, self.settings.lease).await?;
+        let rows = store::claim(
+            connection,
+            Topic::PURGE,
+            &claim,
+            self.settings.batch,
+            self.settings.lease,
+        )
+        .await?;
         Ok(ClaimedBatch { claim, rows })
     }
 
@@ -208,9 +242,15 @@ impl Dispatcher {
     /// What the database answers. Nothing is lost: the rows are due again when their lease ends.
     pub async fn round(&self) -> Result<Dispatched, DbError> {
         let mut primary = self.db.primary().await?;
-        let batch = self.claim(&mut primary.connection).await.map_err(|error| judged(&primary, error))?;
+        let batch = self
+            .claim(&mut primary.connection)
+            .await
+            .map_err(|error| judged(&primary, error))?;
         if batch.is_empty() {
-            return Ok(Dispatched { rows: 0, sequence: None });
+            return Ok(Dispatched {
+                rows: 0,
+                sequence: None,
+            });
         }
         let mut attempt = 1;
         let sequence = loop {
@@ -227,9 +267,16 @@ impl Dispatcher {
         };
         if let Some(sequence) = sequence {
             self.metrics.sequence.set(sequence);
-            tracing::debug!(sequence, rows = batch.len(), "changes appended to the invalidation log");
+            tracing::debug!(
+                sequence,
+                rows = batch.len(),
+                "changes appended to the invalidation log"
+            );
         }
-        Ok(Dispatched { rows: batch.len(), sequence })
+        Ok(Dispatched {
+            rows: batch.len(),
+            sequence,
+        })
     }
 
     /// Deletes old rows of the log and forgotten targets, in bounded batches. Says how many log rows went.
@@ -237,7 +284,12 @@ impl Dispatcher {
     /// # Errors
     /// What the database answers.
     pub async fn prune(&self) -> Result<u64, DbError> {
-        let DispatchSettings { keep, keep_at_most, prune_batch, .. } = self.settings;
+        let DispatchSettings {
+            keep,
+            keep_at_most,
+            prune_batch,
+            ..
+        } = self.settings;
         let mut connection = self.db.primary().await?.connection;
         let mut deleted = 0;
         for _ in 0..PRUNE_ROUNDS {
@@ -263,15 +315,22 @@ impl Dispatcher {
         self.metrics.oldest.set(backlog.oldest.as_secs_f64());
         self.metrics.sequence.set(sequence);
         if backlog.oldest > LATE {
-            tracing::warn!(pending = backlog.pending, oldest_seconds = backlog.oldest.as_secs(), sequence,
-                "changes are waiting long for the invalidation log");
+            tracing::warn!(
+                pending = backlog.pending,
+                oldest_seconds = backlog.oldest.as_secs(),
+                sequence,
+                "changes are waiting long for the invalidation log"
+            );
         }
         Ok(backlog)
     }
 
     /// Works until `stop` turns true. Tells `head` of each sequence it writes, so that deliveries start at once.
     pub async fn run(self, head: watch::Sender<i64>, mut stop: watch::Receiver<bool>) {
-        let backoff = Backoff { base: self.settings.poll.saturating_mul(2), cap: Duration::from_secs(5) };
+        let backoff = Backoff {
+            base: self.settings.poll.saturating_mul(2),
+            cap: Duration::from_secs(5),
+        };
         let mut failures = 0;
         let mut pruned_at: Option<Instant> = None;
         let mut measured_at: Option<Instant> = None;
@@ -303,7 +362,9 @@ impl Dispatcher {
                 match self.prune().await {
                     Ok(0) => {}
                     Ok(rows) => tracing::info!(rows, "old rows of the invalidation log deleted"),
-                    Err(error) => tracing::warn!(%error, "old rows of the invalidation log could not be deleted"),
+                    Err(error) => {
+                        tracing::warn!(%error, "old rows of the invalidation log could not be deleted")
+                    }
                 }
             }
             if !wait.is_zero() {
@@ -350,11 +411,19 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn row(payload: serde_json::Value) -> ClaimedRow {
-        ClaimedRow { id: 1, aggregate: "p-1".to_owned(), payload, attempts: 1 }
+        ClaimedRow {
+            id: 1,
+            aggregate: "p-1".to_owned(),
+            payload,
+            attempts: 1,
+        }
     }
 
     fn texts(entries: &[Entry]) -> Vec<(PurgeKind, String)> {
-        entries.iter().map(|entry| (entry.kind, entry.tags.separated_by_spaces())).collect()
+        entries
+            .iter()
+            .map(|entry| (entry.kind, entry.tags.separated_by_spaces()))
+            .collect()
     }
 
     #[test]
@@ -363,7 +432,10 @@ mod tests {
             row(serde_json::json!({"tags": ["p-1", "c-2"], "kind": "soft"})),
             row(serde_json::json!({"tags": ["p-1"], "kind": "soft"})),
         ];
-        assert_eq!(texts(&coalesce(&rows, 500)), [(PurgeKind::Soft, "c-2 c-any p-1 p-any".to_owned())]);
+        assert_eq!(
+            texts(&coalesce(&rows, 500)),
+            [(PurgeKind::Soft, "c-2 c-any p-1 p-any".to_owned())]
+        );
     }
 
     #[test]
@@ -374,7 +446,10 @@ mod tests {
         ];
         assert_eq!(
             texts(&coalesce(&rows, 500)),
-            [(PurgeKind::Hard, "p-1 p-any".to_owned()), (PurgeKind::Soft, "m-menu".to_owned())]
+            [
+                (PurgeKind::Hard, "p-1 p-any".to_owned()),
+                (PurgeKind::Soft, "m-menu".to_owned())
+            ]
         );
     }
 
@@ -382,12 +457,24 @@ mod tests {
     fn many_tags_become_several_entries() {
         let tags: BTreeSet<String> = (0..10).map(|id| format!("p-{id}")).collect();
         let entries = coalesce(&[row(serde_json::json!({"tags": tags, "kind": "soft"}))], 4);
-        assert_eq!(entries.iter().map(|entry| entry.tags.len()).collect::<Vec<_>>(), [4, 4, 3]);
+        assert_eq!(
+            entries
+                .iter()
+                .map(|entry| entry.tags.len())
+                .collect::<Vec<_>>(),
+            [4, 4, 3]
+        );
     }
 
     #[test]
     fn what_cannot_be_read_purges_everything() {
-        let rows = [row(serde_json::json!({"tagz": 1})), row(serde_json::json!({"tags": ["p-1"], "kind": "soft"}))];
-        assert_eq!(texts(&coalesce(&rows, 500)), [(PurgeKind::Soft, "all p-1 p-any".to_owned())]);
+        let rows = [
+            row(serde_json::json!({"tagz": 1})),
+            row(serde_json::json!({"tags": ["p-1"], "kind": "soft"})),
+        ];
+        assert_eq!(
+            texts(&coalesce(&rows, 500)),
+            [(PurgeKind::Soft, "all p-1 p-any".to_owned())]
+        );
     }
 }

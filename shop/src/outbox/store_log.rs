@@ -12,7 +12,8 @@ use crate::edge::tags::TagSet;
 
 const SELECT_GTID: &str = "SELECT @@GLOBAL.gtid_executed";
 const SELECT_CLOCK: &str = "SELECT sequence FROM invalidation_clock WHERE id = 1";
-const SELECT_CLOCK_FOR_UPDATE: &str = "SELECT sequence FROM invalidation_clock WHERE id = 1 FOR UPDATE";
+const SELECT_CLOCK_FOR_UPDATE: &str =
+    "SELECT sequence FROM invalidation_clock WHERE id = 1 FOR UPDATE";
 const UPDATE_CLOCK: &str = "UPDATE invalidation_clock SET sequence = ? WHERE id = 1";
 const SELECT_OLDEST_OF_CLAIM: &str = "SELECT MIN(created_at) FROM outbox WHERE claim = ?";
 const INSERT_INVALIDATION: &str =
@@ -23,11 +24,16 @@ const SELECT_KEPT_FROM: &str = "SELECT COALESCE(MIN(LEAST(acknowledged, repeated
      FROM purge_target WHERE acknowledged IS NOT NULL AND seen_at >= NOW(6) - INTERVAL ? MICROSECOND";
 const DELETE_OLD: &str = "DELETE FROM invalidation WHERE created_at < NOW(6) - INTERVAL ? MICROSECOND \
      AND (sequence <= ? OR created_at < NOW(6) - INTERVAL ? MICROSECOND) ORDER BY sequence LIMIT ?";
-const DELETE_UNSEEN_TARGETS: &str = "DELETE FROM purge_target WHERE seen_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
+const DELETE_UNSEEN_TARGETS: &str =
+    "DELETE FROM purge_target WHERE seen_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
 
 /// The set of transactions that the primary has executed, without line breaks.
-pub(super) async fn executed_gtid_set(connection: &mut MySqlConnection) -> Result<String, sqlx::Error> {
-    let text: String = sqlx::query_scalar(SELECT_GTID).fetch_one(connection).await?;
+pub(super) async fn executed_gtid_set(
+    connection: &mut MySqlConnection,
+) -> Result<String, sqlx::Error> {
+    let text: String = sqlx::query_scalar(SELECT_GTID)
+        .fetch_one(connection)
+        .await?;
     Ok(text.split_whitespace().collect())
 }
 
@@ -45,9 +51,13 @@ pub(super) async fn append(
     gtid: &str,
 ) -> Result<Option<i64>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    let mut sequence: i64 = sqlx::query_scalar(SELECT_CLOCK_FOR_UPDATE).fetch_one(&mut *transaction).await?;
-    let changed_at: Option<PrimitiveDateTime> =
-        sqlx::query_scalar(SELECT_OLDEST_OF_CLAIM).bind(claim.as_str()).fetch_one(&mut *transaction).await?;
+    let mut sequence: i64 = sqlx::query_scalar(SELECT_CLOCK_FOR_UPDATE)
+        .fetch_one(&mut *transaction)
+        .await?;
+    let changed_at: Option<PrimitiveDateTime> = sqlx::query_scalar(SELECT_OLDEST_OF_CLAIM)
+        .bind(claim.as_str())
+        .fetch_one(&mut *transaction)
+        .await?;
     let Some(changed_at) = changed_at else {
         transaction.rollback().await?;
         return Ok(None);
@@ -64,7 +74,10 @@ pub(super) async fn append(
             .execute(&mut *transaction)
             .await?;
     }
-    sqlx::query(UPDATE_CLOCK).bind(sequence).execute(&mut *transaction).await?;
+    sqlx::query(UPDATE_CLOCK)
+        .bind(sequence)
+        .execute(&mut *transaction)
+        .await?;
     transaction.commit().await?;
     Ok(Some(sequence))
 }
@@ -78,8 +91,15 @@ pub(super) async fn prune(
     limit: u32,
 ) -> Result<u64, sqlx::Error> {
     let (keep, keep_at_most) = (store::microseconds(keep), store::microseconds(keep_at_most));
-    sqlx::query(DELETE_UNSEEN_TARGETS).bind(keep).bind(limit).execute(&mut *connection).await?;
-    let kept_from: i64 = sqlx::query_scalar(SELECT_KEPT_FROM).bind(keep).fetch_one(&mut *connection).await?;
+    sqlx::query(DELETE_UNSEEN_TARGETS)
+        .bind(keep)
+        .bind(limit)
+        .execute(&mut *connection)
+        .await?;
+    let kept_from: i64 = sqlx::query_scalar(SELECT_KEPT_FROM)
+        .bind(keep)
+        .fetch_one(&mut *connection)
+        .await?;
     let done = sqlx::query(DELETE_OLD)
         .bind(keep)
         .bind(kept_from)

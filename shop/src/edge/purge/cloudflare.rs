@@ -62,7 +62,11 @@ impl Cloudflare {
     #[must_use]
     pub fn new(config: CloudflareConfig, client: Client) -> Self {
         let bucket = config.plan.bucket();
-        Self { config, client, bucket }
+        Self {
+            config,
+            client,
+            bucket,
+        }
     }
 
     fn url(&self) -> Result<Url, PurgeError> {
@@ -73,7 +77,11 @@ impl Cloudflare {
     }
 
     async fn send(&self, batch: &PurgeBatch) -> Result<(), PurgeError> {
-        let token = self.config.token.read().map_err(|error| PurgeError::Unsendable(error.to_string()))?;
+        let token = self
+            .config
+            .token
+            .read()
+            .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
         self.bucket.wait().await;
         let request = self
             .client
@@ -96,7 +104,13 @@ fn judge(answer: &Answer) -> Result<(), PurgeError> {
             detail: errors
                 .iter()
                 .take(5)
-                .map(|problem| format!("{} {}", problem.code, problem.message.chars().take(200).collect::<String>()))
+                .map(|problem| {
+                    format!(
+                        "{} {}",
+                        problem.code,
+                        problem.message.chars().take(200).collect::<String>()
+                    )
+                })
                 .collect::<Vec<_>>()
                 .join("; "),
         }),
@@ -106,7 +120,11 @@ fn judge(answer: &Answer) -> Result<(), PurgeError> {
 
 impl PurgeProvider for Cloudflare {
     fn limits(&self) -> Limits {
-        Limits { tags: 100, bytes: 100 * 65, whole_above: 1000 }
+        Limits {
+            tags: 100,
+            bytes: 100 * 65,
+            whole_above: 1000,
+        }
     }
 
     fn purge<'a>(&'a self, batch: &'a PurgeBatch) -> PurgeFuture<'a> {

@@ -12,8 +12,8 @@ use url::Url;
 
 use super::config::CloudFrontConfig;
 use super::rate::TokenBucket;
-use crate::outbound::sigv4::{Scope, SignedHeaders, sign};
 use super::{Answer, Limits, PurgeBatch, PurgeError, PurgeFuture, PurgeProvider, exchange};
+use crate::outbound::sigv4::{Scope, SignedHeaders, sign};
 use crate::outbox::ClaimId;
 
 const API_VERSION: &str = "2020-05-31";
@@ -31,25 +31,47 @@ impl CloudFront {
     #[must_use]
     pub fn new(config: CloudFrontConfig, client: Client) -> Self {
         // AWS documents no rate, but refuses bursts of some ten requests.
-        Self { config, client, bucket: TokenBucket::new(5, Duration::from_secs(1)) }
+        Self {
+            config,
+            client,
+            bucket: TokenBucket::new(5, Duration::from_secs(1)),
+        }
     }
 
     fn url(&self) -> Result<Url, PurgeError> {
         self.config
             .url
-            .join(&format!("{API_VERSION}/distribution/{}/invalidation", self.config.distribution))
+            .join(&format!(
+                "{API_VERSION}/distribution/{}/invalidation",
+                self.config.distribution
+            ))
             .map_err(|error| PurgeError::Unsendable(error.to_string()))
     }
 
     async fn send(&self, batch: &PurgeBatch) -> Result<(), PurgeError> {
-        let credentials =
-            self.config.credentials.read().map_err(|error| PurgeError::Unsendable(error.to_string()))?;
+        let credentials = self
+            .config
+            .credentials
+            .read()
+            .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
         let url = self.url()?;
         let body = document(batch, ClaimId::random().as_str());
         self.bucket.wait().await;
-        let headers = sign("POST", &url, body.as_bytes(), OffsetDateTime::now_utc(), &credentials, SCOPE)
-            .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
-        let SignedHeaders { date, content_hash, authorization, token } = headers;
+        let headers = sign(
+            "POST",
+            &url,
+            body.as_bytes(),
+            OffsetDateTime::now_utc(),
+            &credentials,
+            SCOPE,
+        )
+        .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
+        let SignedHeaders {
+            date,
+            content_hash,
+            authorization,
+            token,
+        } = headers;
         let mut request = self
             .client
             .post(url)
@@ -66,7 +88,10 @@ impl CloudFront {
 }
 
 /// CloudFront is a global service: its requests are signed for this region.
-const SCOPE: Scope = Scope { region: "us-east-1", service: "cloudfront" };
+const SCOPE: Scope = Scope {
+    region: "us-east-1",
+    service: "cloudfront",
+};
 
 /// The body of `CreateInvalidation`. Tags have no character that XML would need escaped.
 fn document(batch: &PurgeBatch, reference: &str) -> String {
@@ -92,9 +117,13 @@ fn judge(answer: &Answer) -> Result<(), PurgeError> {
     if answer.status == StatusCode::CREATED {
         return Ok(());
     }
-    let busy = ["TooManyInvalidationsInProgress", "Throttling", "Rate exceeded"]
-        .iter()
-        .any(|code| answer.body.contains(code));
+    let busy = [
+        "TooManyInvalidationsInProgress",
+        "Throttling",
+        "Rate exceeded",
+    ]
+    .iter()
+    .any(|code| answer.body.contains(code));
     if busy && answer.status.is_client_error() {
         return Err(answer.throttled());
     }
@@ -104,7 +133,11 @@ fn judge(answer: &Answer) -> Result<(), PurgeError> {
 impl PurgeProvider for CloudFront {
     fn limits(&self) -> Limits {
         // 3 000 items may be in progress at once for the whole distribution, and each costs money.
-        Limits { tags: 500, bytes: 500 * 65, whole_above: 500 }
+        Limits {
+            tags: 500,
+            bytes: 500 * 65,
+            whole_above: 500,
+        }
     }
 
     fn purge<'a>(&'a self, batch: &'a PurgeBatch) -> PurgeFuture<'a> {
@@ -120,7 +153,11 @@ mod tests {
 
     #[test]
     fn the_document_names_each_tag_with_a_hash_sign() {
-        let batch = PurgeBatch { tags: vec![Tag::product(1), Tag::all()], kind: PurgeKind::Soft, sequence: 9 };
+        let batch = PurgeBatch {
+            tags: vec![Tag::product(1), Tag::all()],
+            kind: PurgeKind::Soft,
+            sequence: 9,
+        };
         assert_eq!(
             document(&batch, "r"),
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<InvalidationBatch \

@@ -106,21 +106,34 @@ impl PurgeConfig {
     /// # Errors
     /// Everything that is wrong, at once.
     pub fn parse(variables: &BTreeMap<String, String>) -> Result<Self, Vec<ConfigProblem>> {
-        let mut reader = Reader { variables, problems: Vec::new() };
+        let mut reader = Reader {
+            variables,
+            problems: Vec::new(),
+        };
         let config = Self {
             varnish: reader.varnish(),
-            varnish_token: reader.secret("PANONO_PURGE_VARNISH_TOKEN", "PANONO_PURGE_VARNISH_TOKEN_FILE"),
+            varnish_token: reader.secret(
+                "PANONO_PURGE_VARNISH_TOKEN",
+                "PANONO_PURGE_VARNISH_TOKEN_FILE",
+            ),
             fastly: reader.fastly(),
             cloudflare: reader.cloudflare(),
             cloudfront: reader.cloudfront(),
         };
-        if reader.problems.is_empty() { Ok(config) } else { Err(reader.problems) }
+        if reader.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(reader.problems)
+        }
     }
 
     /// Whether there is nothing to purge.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.varnish.is_empty() && self.fastly.is_none() && self.cloudflare.is_none() && self.cloudfront.is_none()
+        self.varnish.is_empty()
+            && self.fastly.is_none()
+            && self.cloudflare.is_none()
+            && self.cloudfront.is_none()
     }
 }
 
@@ -131,11 +144,17 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn get(&self, name: &str) -> Option<String> {
-        self.variables.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        self.variables
+            .get(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     fn problem(&mut self, variable: &'static str, problem: impl Into<String>) {
-        self.problems.push(ConfigProblem { variable, problem: problem.into() });
+        self.problems.push(ConfigProblem {
+            variable,
+            problem: problem.into(),
+        });
     }
 
     fn secret(&mut self, name: &'static str, file: &'static str) -> Option<Secret> {
@@ -161,11 +180,18 @@ impl Reader<'_> {
 
     fn url(&mut self, name: &'static str, otherwise: &str) -> Option<Url> {
         let text = self.get(name).unwrap_or_else(|| otherwise.to_owned());
-        let text = if text.ends_with('/') { text } else { format!("{text}/") };
+        let text = if text.ends_with('/') {
+            text
+        } else {
+            format!("{text}/")
+        };
         match Url::parse(&text) {
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Some(url),
             Ok(_) | Err(_) => {
-                self.problem(name, format!("{text:?} is not an address; write https://host[:port]"));
+                self.problem(
+                    name,
+                    format!("{text:?} is not an address; write https://host[:port]"),
+                );
                 None
             }
         }
@@ -174,17 +200,30 @@ impl Reader<'_> {
     /// An id that becomes part of a path.
     fn id(&mut self, name: &'static str) -> Option<String> {
         let id = self.get(name)?;
-        if id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+        if id.len() <= 64
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        {
             return Some(id);
         }
-        self.problem(name, format!("{id:?} is not an id; use letters, digits, '-' and '_'"));
+        self.problem(
+            name,
+            format!("{id:?} is not an id; use letters, digits, '-' and '_'"),
+        );
         None
     }
 
     fn varnish(&mut self) -> Vec<VarnishEndpoint> {
         const NAME: &str = "PANONO_PURGE_VARNISH";
         let mut endpoints = Vec::new();
-        for text in self.get(NAME).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        for text in self
+            .get(NAME)
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
             match Url::parse(text).ok().and_then(|url| endpoint(&url)) {
                 Some(endpoint) => endpoints.push(endpoint),
                 None => self.problem(
@@ -199,16 +238,28 @@ impl Reader<'_> {
     fn fastly(&mut self) -> Option<FastlyConfig> {
         const SERVICE: &str = "PANONO_PURGE_FASTLY_SERVICE";
         let service = self.id(SERVICE)?;
-        let token = self.needed("PANONO_PURGE_FASTLY_TOKEN", "PANONO_PURGE_FASTLY_TOKEN_FILE", SERVICE);
+        let token = self.needed(
+            "PANONO_PURGE_FASTLY_TOKEN",
+            "PANONO_PURGE_FASTLY_TOKEN_FILE",
+            SERVICE,
+        );
         let url = self.url("PANONO_PURGE_FASTLY_URL", "https://api.fastly.com/");
-        Some(FastlyConfig { service, token: token?, url: url? })
+        Some(FastlyConfig {
+            service,
+            token: token?,
+            url: url?,
+        })
     }
 
     fn cloudflare(&mut self) -> Option<CloudflareConfig> {
         const ZONE: &str = "PANONO_PURGE_CLOUDFLARE_ZONE";
         const PLAN: &str = "PANONO_PURGE_CLOUDFLARE_PLAN";
         let zone = self.id(ZONE)?;
-        let token = self.needed("PANONO_PURGE_CLOUDFLARE_TOKEN", "PANONO_PURGE_CLOUDFLARE_TOKEN_FILE", ZONE);
+        let token = self.needed(
+            "PANONO_PURGE_CLOUDFLARE_TOKEN",
+            "PANONO_PURGE_CLOUDFLARE_TOKEN_FILE",
+            ZONE,
+        );
         let url = self.url("PANONO_PURGE_CLOUDFLARE_URL", "https://api.cloudflare.com/");
         let plan = match self.get(PLAN).as_deref() {
             Some("free") => CloudflarePlan::Free,
@@ -216,36 +267,70 @@ impl Reader<'_> {
             Some("business") => CloudflarePlan::Business,
             Some("enterprise") => CloudflarePlan::Enterprise,
             Some(other) => {
-                self.problem(PLAN, format!("{other:?} is not a plan; use free, pro, business or enterprise"));
+                self.problem(
+                    PLAN,
+                    format!("{other:?} is not a plan; use free, pro, business or enterprise"),
+                );
                 return None;
             }
         };
-        Some(CloudflareConfig { zone, token: token?, plan, url: url? })
+        Some(CloudflareConfig {
+            zone,
+            token: token?,
+            plan,
+            url: url?,
+        })
     }
 
     fn cloudfront(&mut self) -> Option<CloudFrontConfig> {
         const DISTRIBUTION: &str = "PANONO_PURGE_CLOUDFRONT_DISTRIBUTION";
         let distribution = self.id(DISTRIBUTION)?;
-        let url = self.url("PANONO_PURGE_CLOUDFRONT_URL", "https://cloudfront.amazonaws.com/");
+        let url = self.url(
+            "PANONO_PURGE_CLOUDFRONT_URL",
+            "https://cloudfront.amazonaws.com/",
+        );
         let access_key = self.get("AWS_ACCESS_KEY_ID").map(Secret::Value);
         if access_key.is_none() {
-            self.problem("AWS_ACCESS_KEY_ID", format!("set this: {DISTRIBUTION} is set"));
+            self.problem(
+                "AWS_ACCESS_KEY_ID",
+                format!("set this: {DISTRIBUTION} is set"),
+            );
         }
-        let secret_key = self.needed("AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY_FILE", DISTRIBUTION);
+        let secret_key = self.needed(
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SECRET_ACCESS_KEY_FILE",
+            DISTRIBUTION,
+        );
         let session_token = self.get("AWS_SESSION_TOKEN").map(Secret::Value);
-        let credentials =
-            AwsCredentials { access_key: access_key?, secret_key: secret_key?, session_token };
-        Some(CloudFrontConfig { distribution, credentials, url: url? })
+        let credentials = AwsCredentials {
+            access_key: access_key?,
+            secret_key: secret_key?,
+            session_token,
+        };
+        Some(CloudFrontConfig {
+            distribution,
+            credentials,
+            url: url?,
+        })
     }
 }
 
 /// The host and port of an address without path. Purges of Varnish stay inside the cluster and are not encrypted.
 fn endpoint(url: &Url) -> Option<VarnishEndpoint> {
-    let plain = url.scheme() == "http" && url.path() == "/" && url.query().is_none() && url.username().is_empty();
+    let plain = url.scheme() == "http"
+        && url.path() == "/"
+        && url.query().is_none()
+        && url.username().is_empty();
     let host = url.host_str().filter(|_| plain)?;
     // An IPv6 address stands in brackets in an address, and without them in a look-up.
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Some(VarnishEndpoint { host, port: url.port_or_known_default()? })
+    let host = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    Some(VarnishEndpoint {
+        host,
+        port: url.port_or_known_default()?,
+    })
 }
 
 #[cfg(test)]
@@ -253,23 +338,37 @@ mod tests {
     use super::*;
 
     fn parse(pairs: &[(&str, &str)]) -> Result<PurgeConfig, Vec<String>> {
-        let variables = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        PurgeConfig::parse(&variables).map_err(|problems| problems.iter().map(ToString::to_string).collect())
+        let variables = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        PurgeConfig::parse(&variables)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect())
     }
 
     #[test]
     fn nothing_set_purges_nothing() {
-        assert!(parse(&[("PANONO_PURGE_FASTLY_SERVICE", " ")]).unwrap().is_empty());
+        assert!(
+            parse(&[("PANONO_PURGE_FASTLY_SERVICE", " ")])
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]
     fn every_provider_can_be_configured() {
         let config = parse(&[
-            ("PANONO_PURGE_VARNISH", "http://edge:6081, http://[::1]:81 ,http://10.0.0.1"),
+            (
+                "PANONO_PURGE_VARNISH",
+                "http://edge:6081, http://[::1]:81 ,http://10.0.0.1",
+            ),
             ("PANONO_PURGE_VARNISH_TOKEN_FILE", "/run/secrets/purge"),
             ("PANONO_PURGE_FASTLY_SERVICE", "SU1Z0isxPaozGVKXdv0eY"),
             ("PANONO_PURGE_FASTLY_TOKEN", "token"),
-            ("PANONO_PURGE_CLOUDFLARE_ZONE", "023e105f4ecef8ad9ca31a8372d0c353"),
+            (
+                "PANONO_PURGE_CLOUDFLARE_ZONE",
+                "023e105f4ecef8ad9ca31a8372d0c353",
+            ),
             ("PANONO_PURGE_CLOUDFLARE_TOKEN", "token"),
             ("PANONO_PURGE_CLOUDFLARE_PLAN", "enterprise"),
             ("PANONO_PURGE_CLOUDFLARE_URL", "http://127.0.0.1:9"),
@@ -278,13 +377,26 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY", "key"),
         ])
         .unwrap();
-        let endpoints: Vec<_> = config.varnish.iter().map(|one| (one.host.as_str(), one.port)).collect();
+        let endpoints: Vec<_> = config
+            .varnish
+            .iter()
+            .map(|one| (one.host.as_str(), one.port))
+            .collect();
         assert_eq!(endpoints, [("edge", 6081), ("::1", 81), ("10.0.0.1", 80)]);
-        assert_eq!(config.fastly.unwrap().url.as_str(), "https://api.fastly.com/");
+        assert_eq!(
+            config.fastly.unwrap().url.as_str(),
+            "https://api.fastly.com/"
+        );
         let cloudflare = config.cloudflare.unwrap();
-        assert_eq!((cloudflare.plan, cloudflare.url.as_str()), (CloudflarePlan::Enterprise, "http://127.0.0.1:9/"));
+        assert_eq!(
+            (cloudflare.plan, cloudflare.url.as_str()),
+            (CloudflarePlan::Enterprise, "http://127.0.0.1:9/")
+        );
         let cloudfront = config.cloudfront.unwrap();
-        assert!(!format!("{cloudfront:?}").contains("\"key\""), "secrets stay out of logs");
+        assert!(
+            !format!("{cloudfront:?}").contains("\"key\""),
+            "secrets stay out of logs"
+        );
     }
 
     #[test]

@@ -38,7 +38,10 @@ impl Default for DeliverySettings {
         Self {
             repeat_after: Duration::from_secs(3),
             lease: Duration::from_secs(30),
-            backoff: Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(30) },
+            backoff: Backoff {
+                base: Duration::from_millis(200),
+                cap: Duration::from_secs(30),
+            },
             resolve_every: Duration::from_secs(5),
             poll: Duration::from_millis(75),
         }
@@ -64,9 +67,21 @@ impl PurgeMetrics {
             "Sequences that an edge has not acknowledged yet",
             self.behind.clone(),
         );
-        registry.register("shop_purge_requests", "Purge requests acknowledged", self.requests.clone());
-        registry.register("shop_purge_failures", "Purge requests not acknowledged", self.failures.clone());
-        registry.register("shop_purge_whole", "Purges of everything at one edge", self.whole.clone());
+        registry.register(
+            "shop_purge_requests",
+            "Purge requests acknowledged",
+            self.requests.clone(),
+        );
+        registry.register(
+            "shop_purge_failures",
+            "Purge requests not acknowledged",
+            self.failures.clone(),
+        );
+        registry.register(
+            "shop_purge_whole",
+            "Purges of everything at one edge",
+            self.whole.clone(),
+        );
     }
 
     pub(super) fn forget(&self, name: &str) {
@@ -145,16 +160,23 @@ impl Delivery {
     async fn note_failure(&self, error: &DeliveryError, failures: u32) -> Duration {
         let wait = self.settings.backoff.jittered(failures);
         let wait = match error {
-            DeliveryError::Edge(PurgeError::Throttled { retry_after: Some(asked), .. }) => (*asked).max(wait),
+            DeliveryError::Edge(PurgeError::Throttled {
+                retry_after: Some(asked),
+                ..
+            }) => (*asked).max(wait),
             DeliveryError::Edge(_) | DeliveryError::Database(_) => wait,
         };
         tracing::warn!(target_name = %self.name, %error, failures, wait_milliseconds = wait.as_millis(),
             "a purge was not acknowledged and will be sent again");
         if let DeliveryError::Edge(error) = error {
-            self.metrics.failures.get_or_create(&label(&self.name)).inc();
+            self.metrics
+                .failures
+                .get_or_create(&label(&self.name))
+                .inc();
             if let Ok(mut primary) = self.db.primary().await {
                 let text = error.to_string();
-                let _ = store::failed(&mut primary.connection, &self.name, &self.holder, &text).await;
+                let _ =
+                    store::failed(&mut primary.connection, &self.name, &self.holder, &text).await;
             }
         }
         wait
@@ -166,11 +188,16 @@ impl Delivery {
             return Ok(Next::Wait(heartbeat));
         };
         let round = self.plan(cursors).await?;
-        let unchanged = cursors.acknowledged == Some(round.acknowledged) && cursors.repeated == round.repeated;
+        let unchanged =
+            cursors.acknowledged == Some(round.acknowledged) && cursors.repeated == round.repeated;
         if unchanged && round.tags() == 0 {
             // Young rows wait for their second time; otherwise nothing happens until the log grows.
             let young = round.repeated < round.acknowledged;
-            let wait = if young { self.settings.repeat_after / 4 } else { heartbeat };
+            let wait = if young {
+                self.settings.repeat_after / 4
+            } else {
+                heartbeat
+            };
             return Ok(Next::Wait(wait.min(heartbeat)));
         }
         if !self.send(&round).await? {
@@ -188,14 +215,23 @@ impl Delivery {
         .map_err(|error| judged(&primary, error))?;
         tracing::debug!(target_name = %self.name, acknowledged = round.acknowledged, repeated = round.repeated,
             tags = round.tags(), "purge acknowledged");
-        Ok(if kept { Next::AtOnce } else { Next::Wait(heartbeat) })
+        Ok(if kept {
+            Next::AtOnce
+        } else {
+            Next::Wait(heartbeat)
+        })
     }
 
     async fn hold(&self) -> Result<Option<Cursors>, DbError> {
         let mut primary = self.db.primary().await?;
-        store::hold(&mut primary.connection, &self.name, &self.holder, self.settings.lease)
-            .await
-            .map_err(|error| judged(&primary, error))
+        store::hold(
+            &mut primary.connection,
+            &self.name,
+            &self.holder,
+            self.settings.lease,
+        )
+        .await
+        .map_err(|error| judged(&primary, error))
     }
 
     /// Reads what is due. An edge that is new, or behind the beginning of the log, or ahead of its end (after a restore
@@ -205,11 +241,14 @@ impl Delivery {
         let settle = self.settings.repeat_after;
         let connection = &mut primary.connection;
         let head = store_log::newest_sequence(connection).await?;
-        self.metrics
-            .behind
-            .get_or_create(&label(&self.name))
-            .set(head.saturating_sub(cursors.acknowledged.unwrap_or(0)).max(0));
-        let Some(acknowledged) = cursors.acknowledged.filter(|acknowledged| *acknowledged <= head) else {
+        self.metrics.behind.get_or_create(&label(&self.name)).set(
+            head.saturating_sub(cursors.acknowledged.unwrap_or(0))
+                .max(0),
+        );
+        let Some(acknowledged) = cursors
+            .acknowledged
+            .filter(|acknowledged| *acknowledged <= head)
+        else {
             return self.whole(connection, PurgeKind::Soft, head).await;
         };
         let most = self.provider.limits().whole_above;
@@ -236,11 +275,20 @@ impl Delivery {
             }
         }
         let hard = store::any_hard(connection, cursors.repeated, head).await?;
-        let kind = if hard { PurgeKind::Hard } else { PurgeKind::Soft };
+        let kind = if hard {
+            PurgeKind::Hard
+        } else {
+            PurgeKind::Soft
+        };
         self.whole(connection, kind, head).await
     }
 
-    async fn whole(&self, connection: &mut MySqlConnection, kind: PurgeKind, head: i64) -> Result<Round, DbError> {
+    async fn whole(
+        &self,
+        connection: &mut MySqlConnection,
+        kind: PurgeKind,
+        head: i64,
+    ) -> Result<Round, DbError> {
         tracing::info!(target_name = %self.name, sequence = head, kind = kind.name(),
             "this edge is new or too far behind: purging everything there");
         self.metrics.whole.get_or_create(&label(&self.name)).inc();
@@ -259,7 +307,10 @@ impl Delivery {
                 held_at = Instant::now();
             }
             self.provider.purge(&batch).await?;
-            self.metrics.requests.get_or_create(&label(&self.name)).inc();
+            self.metrics
+                .requests
+                .get_or_create(&label(&self.name))
+                .inc();
         }
         Ok(true)
     }

@@ -30,7 +30,11 @@ impl Fastly {
     }
 
     async fn send(&self, batch: &PurgeBatch) -> Result<(), PurgeError> {
-        let token = self.config.token.read().map_err(|error| PurgeError::Unsendable(error.to_string()))?;
+        let token = self
+            .config
+            .token
+            .read()
+            .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
         let mut request = self
             .client
             .post(self.url()?)
@@ -41,13 +45,21 @@ impl Fastly {
             request = request.header("Fastly-Soft-Purge", "1");
         }
         let answer = exchange(request).await?;
-        if answer.status.is_success() { Ok(()) } else { Err(answer.error()) }
+        if answer.status.is_success() {
+            Ok(())
+        } else {
+            Err(answer.error())
+        }
     }
 }
 
 impl PurgeProvider for Fastly {
     fn limits(&self) -> Limits {
-        Limits { tags: 256, bytes: 8000, whole_above: 10 * 256 }
+        Limits {
+            tags: 256,
+            bytes: 8000,
+            whole_above: 10 * 256,
+        }
     }
 
     fn purge<'a>(&'a self, batch: &'a PurgeBatch) -> PurgeFuture<'a> {

@@ -52,7 +52,11 @@ pub struct PurgeBatch {
 
 impl PurgeBatch {
     pub(crate) fn joined(&self, separator: &str) -> String {
-        self.tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(separator)
+        self.tags
+            .iter()
+            .map(Tag::as_str)
+            .collect::<Vec<_>>()
+            .join(separator)
     }
 }
 
@@ -111,7 +115,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn throttled(&self) -> PurgeError {
-        PurgeError::Throttled { retry_after: self.retry_after, detail: self.detail() }
+        PurgeError::Throttled {
+            retry_after: self.retry_after,
+            detail: self.detail(),
+        }
     }
 
     /// 429 and 503 ask for a pause, anything else is refused.
@@ -121,11 +128,18 @@ impl Answer {
         {
             return self.throttled();
         }
-        PurgeError::Refused { status: self.status.as_u16(), detail: self.detail() }
+        PurgeError::Refused {
+            status: self.status.as_u16(),
+            detail: self.detail(),
+        }
     }
 
     fn detail(&self) -> String {
-        self.body.chars().filter(|character| !character.is_control()).take(300).collect()
+        self.body
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(300)
+            .collect()
     }
 }
 
@@ -135,7 +149,11 @@ pub(crate) async fn exchange(request: reqwest::RequestBuilder) -> Result<Answer,
     let status = response.status();
     let retry_after = retry_after(&response);
     let body = bounded_body(response).await?;
-    Ok(Answer { status, body, retry_after })
+    Ok(Answer {
+        status,
+        body,
+        retry_after,
+    })
 }
 
 async fn bounded_body(mut response: Response) -> Result<String, PurgeError> {
@@ -162,7 +180,11 @@ fn unreachable_edge(error: reqwest::Error) -> PurgeError {
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
-    let text = response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
+    let text = response
+        .headers()
+        .get(reqwest::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?;
     let seconds: u64 = text.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }

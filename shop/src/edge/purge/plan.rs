@@ -35,7 +35,11 @@ pub(super) struct Round {
 
 impl Round {
     pub(super) fn begin(acknowledged: i64, repeated: i64) -> Self {
-        Self { acknowledged, repeated, ..Self::default() }
+        Self {
+            acknowledged,
+            repeated,
+            ..Self::default()
+        }
     }
 
     /// The round that purges everything and moves to the head of the log.
@@ -45,7 +49,12 @@ impl Round {
             PurgeKind::Hard => (tags, TagSet::new()),
             PurgeKind::Soft => (TagSet::new(), tags),
         };
-        Self { hard, soft, acknowledged, repeated: repeated.min(acknowledged) }
+        Self {
+            hard,
+            soft,
+            acknowledged,
+            repeated: repeated.min(acknowledged),
+        }
     }
 
     /// Takes in the next row, in order. False when the log has a hole before it: then only a whole purge will do.
@@ -85,13 +94,16 @@ impl Round {
             } else if tags.contains(&all) {
                 vec![&all]
             } else {
-                tags.iter().filter(|tag| kind == PurgeKind::Hard || !self.hard.contains(tag)).collect()
+                tags.iter()
+                    .filter(|tag| kind == PurgeKind::Hard || !self.hard.contains(tag))
+                    .collect()
             };
             let mut batch: Vec<Tag> = Vec::new();
             let mut bytes = 0;
             for tag in wanted {
                 let size = tag.as_str().len() + 1;
-                if !batch.is_empty() && (batch.len() >= limits.tags || bytes + size > limits.bytes) {
+                if !batch.is_empty() && (batch.len() >= limits.tags || bytes + size > limits.bytes)
+                {
                     batches.push(self.batch(std::mem::take(&mut batch), kind));
                     bytes = 0;
                 }
@@ -106,7 +118,11 @@ impl Round {
     }
 
     fn batch(&self, tags: Vec<Tag>, kind: PurgeKind) -> PurgeBatch {
-        PurgeBatch { tags, kind, sequence: self.acknowledged }
+        PurgeBatch {
+            tags,
+            kind,
+            sequence: self.acknowledged,
+        }
     }
 }
 
@@ -114,15 +130,31 @@ impl Round {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { tags: 3, bytes: 20, whole_above: 100 };
+    const LIMITS: Limits = Limits {
+        tags: 3,
+        bytes: 20,
+        whole_above: 100,
+    };
 
     fn row(sequence: i64, tags: &str, kind: PurgeKind, settled: bool) -> LogRow {
-        let tags = tags.split(' ').map(|tag| Tag::parse(tag).unwrap()).collect();
-        LogRow { sequence, tags, kind, settled }
+        let tags = tags
+            .split(' ')
+            .map(|tag| Tag::parse(tag).unwrap())
+            .collect();
+        LogRow {
+            sequence,
+            tags,
+            kind,
+            settled,
+        }
     }
 
     fn sent(round: &Round) -> Vec<(PurgeKind, String)> {
-        round.batches(LIMITS).iter().map(|batch| (batch.kind, batch.joined(" "))).collect()
+        round
+            .batches(LIMITS)
+            .iter()
+            .map(|batch| (batch.kind, batch.joined(" ")))
+            .collect()
     }
 
     #[test]
@@ -156,7 +188,10 @@ mod tests {
     fn batches_keep_both_limits_and_send_hard_purges_first() {
         let mut round = Round::begin(0, 0);
         round.add(row(1, "p-1 p-2 p-3 p-4", PurgeKind::Soft, true), 1);
-        round.add(row(2, "p-4 c-1111111111 c-2222222222", PurgeKind::Hard, true), 2);
+        round.add(
+            row(2, "p-4 c-1111111111 c-2222222222", PurgeKind::Hard, true),
+            2,
+        );
         assert_eq!(
             sent(&round),
             [
@@ -165,7 +200,12 @@ mod tests {
                 (PurgeKind::Soft, "p-1 p-2 p-3".to_owned()),
             ]
         );
-        assert!(round.batches(LIMITS).iter().all(|batch| batch.sequence == 2));
+        assert!(
+            round
+                .batches(LIMITS)
+                .iter()
+                .all(|batch| batch.sequence == 2)
+        );
     }
 
     #[test]
@@ -173,7 +213,13 @@ mod tests {
         let mut round = Round::begin(0, 0);
         round.add(row(1, "p-1 all", PurgeKind::Soft, true), 1);
         round.add(row(2, "p-2", PurgeKind::Hard, true), 2);
-        assert_eq!(sent(&round), [(PurgeKind::Hard, "p-2".to_owned()), (PurgeKind::Soft, "all".to_owned())]);
+        assert_eq!(
+            sent(&round),
+            [
+                (PurgeKind::Hard, "p-2".to_owned()),
+                (PurgeKind::Soft, "all".to_owned())
+            ]
+        );
         round.add(row(3, "all", PurgeKind::Hard, true), 3);
         assert_eq!(sent(&round), [(PurgeKind::Hard, "all".to_owned())]);
     }

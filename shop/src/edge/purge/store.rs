@@ -26,7 +26,8 @@ const SELECT_ROWS: &str = "SELECT sequence, tags, soft, created_at <= NOW(6) - I
 const SELECT_SETTLED: &str = "SELECT COALESCE((SELECT MIN(sequence) - 1 FROM invalidation \
      WHERE created_at > NOW(6) - INTERVAL ? MICROSECOND), ?)";
 
-const SELECT_ANY_HARD: &str = "SELECT EXISTS(SELECT 1 FROM invalidation WHERE sequence > ? AND sequence <= ? AND NOT soft)";
+const SELECT_ANY_HARD: &str =
+    "SELECT EXISTS(SELECT 1 FROM invalidation WHERE sequence > ? AND sequence <= ? AND NOT soft)";
 
 // The holder alone writes, and a cursor can be set back: the log may have been restored from a backup.
 const UPDATE_ACKNOWLEDGED: &str = "UPDATE purge_target \
@@ -36,7 +37,8 @@ const UPDATE_ACKNOWLEDGED: &str = "UPDATE purge_target \
 const UPDATE_FAILED: &str = "UPDATE purge_target SET failures = failures + 1, last_error = ?, seen_at = NOW(6) \
      WHERE name = ? AND holder = ?";
 
-const UPDATE_RELEASED: &str = "UPDATE purge_target SET holder = NULL, held_until = NULL WHERE name = ? AND holder = ?";
+const UPDATE_RELEASED: &str =
+    "UPDATE purge_target SET holder = NULL, held_until = NULL WHERE name = ? AND holder = ?";
 
 /// Marks the target as configured and takes or renews the right to talk to it. `None` when another worker has it.
 pub(super) async fn hold(
@@ -45,7 +47,10 @@ pub(super) async fn hold(
     holder: &ClaimId,
     lease: Duration,
 ) -> Result<Option<Cursors>, sqlx::Error> {
-    sqlx::query(INSERT_TARGET).bind(name).execute(&mut *connection).await?;
+    sqlx::query(INSERT_TARGET)
+        .bind(name)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(UPDATE_HOLDER)
         .bind(holder.as_str())
         .bind(microseconds(lease))
@@ -53,9 +58,15 @@ pub(super) async fn hold(
         .bind(holder.as_str())
         .execute(&mut *connection)
         .await?;
-    let row: Option<(Option<i64>, i64)> =
-        sqlx::query_as(SELECT_CURSORS).bind(name).bind(holder.as_str()).fetch_optional(connection).await?;
-    Ok(row.map(|(acknowledged, repeated)| Cursors { acknowledged, repeated }))
+    let row: Option<(Option<i64>, i64)> = sqlx::query_as(SELECT_CURSORS)
+        .bind(name)
+        .bind(holder.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.map(|(acknowledged, repeated)| Cursors {
+        acknowledged,
+        repeated,
+    }))
 }
 
 /// Gives the target back, for another worker to take at once.
@@ -64,7 +75,11 @@ pub(super) async fn release(
     name: &str,
     holder: &ClaimId,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(UPDATE_RELEASED).bind(name).bind(holder.as_str()).execute(connection).await?;
+    sqlx::query(UPDATE_RELEASED)
+        .bind(name)
+        .bind(holder.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -86,7 +101,11 @@ pub(super) async fn log_rows(
         .map(|(sequence, Json(tags), soft, settled)| LogRow {
             sequence,
             tags,
-            kind: if soft { PurgeKind::Soft } else { PurgeKind::Hard },
+            kind: if soft {
+                PurgeKind::Soft
+            } else {
+                PurgeKind::Hard
+            },
             settled,
         })
         .collect())
@@ -98,12 +117,24 @@ pub(super) async fn settled_sequence(
     settle: Duration,
     otherwise: i64,
 ) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(SELECT_SETTLED).bind(microseconds(settle)).bind(otherwise).fetch_one(connection).await
+    sqlx::query_scalar(SELECT_SETTLED)
+        .bind(microseconds(settle))
+        .bind(otherwise)
+        .fetch_one(connection)
+        .await
 }
 
 /// Whether the log asks for a hard purge between two sequences, the first excluded.
-pub(super) async fn any_hard(connection: &mut MySqlConnection, after: i64, upto: i64) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar(SELECT_ANY_HARD).bind(after).bind(upto).fetch_one(connection).await
+pub(super) async fn any_hard(
+    connection: &mut MySqlConnection,
+    after: i64,
+    upto: i64,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(SELECT_ANY_HARD)
+        .bind(after)
+        .bind(upto)
+        .fetch_one(connection)
+        .await
 }
 
 /// Moves the cursors. False when another worker holds the target by now.
@@ -131,6 +162,11 @@ pub(super) async fn failed(
     holder: &ClaimId,
     error: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(UPDATE_FAILED).bind(shortened(error)).bind(name).bind(holder.as_str()).execute(connection).await?;
+    sqlx::query(UPDATE_FAILED)
+        .bind(shortened(error))
+        .bind(name)
+        .bind(holder.as_str())
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -9,15 +9,15 @@ use reqwest::Client;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::PurgeProvider;
 use super::cloudflare::Cloudflare;
 use super::cloudfront::CloudFront;
 use super::config::{PurgeConfig, VarnishEndpoint};
 use super::delivery::{Delivery, DeliverySettings, PurgeMetrics};
 use super::fastly::Fastly;
-use crate::outbound::secret::Secret;
 use super::varnish::Varnish;
-use super::PurgeProvider;
 use crate::db::Db;
+use crate::outbound::secret::Secret;
 use crate::outbound::{ClientError, http_client};
 use crate::outbox::dispatch::advance;
 use crate::outbox::{Backoff, ClaimId, store_log};
@@ -63,7 +63,10 @@ impl PurgeWorker {
         let client = http_client(CDN_DEADLINE)?;
         let mut fixed: Vec<(String, Arc<dyn PurgeProvider>)> = Vec::new();
         if let Some(fastly) = config.fastly {
-            fixed.push((format!("fastly:{}", fastly.service), Arc::new(Fastly::new(fastly, client.clone()))));
+            fixed.push((
+                format!("fastly:{}", fastly.service),
+                Arc::new(Fastly::new(fastly, client.clone())),
+            ));
         }
         if let Some(cloudflare) = config.cloudflare {
             let name = format!("cloudflare:{}", cloudflare.zone);
@@ -88,14 +91,21 @@ impl PurgeWorker {
     /// Works until `stop` turns true. `head` is shared with the dispatcher of this process, which moves it sooner than
     /// this worker can read it.
     pub async fn run(self, head: watch::Sender<i64>, mut stop: watch::Receiver<bool>) {
-        let follower = tokio::spawn(follow(self.db.clone(), head.clone(), self.settings.poll, stop.clone()));
+        let follower = tokio::spawn(follow(
+            self.db.clone(),
+            head.clone(),
+            self.settings.poll,
+            stop.clone(),
+        ));
         let mut running: BTreeMap<String, Running> = BTreeMap::new();
         let mut known: BTreeMap<usize, BTreeSet<SocketAddr>> = BTreeMap::new();
         while !*stop.borrow_and_update() {
             let wanted = self.wanted(&mut known).await;
             let gone: Vec<String> = running
                 .iter()
-                .filter(|(name, delivery)| !wanted.contains_key(*name) || delivery.task.is_finished())
+                .filter(|(name, delivery)| {
+                    !wanted.contains_key(*name) || delivery.task.is_finished()
+                })
                 .map(|(name, _)| name.clone())
                 .collect();
             for name in gone {
@@ -124,7 +134,12 @@ impl PurgeWorker {
         let _ = follower.await;
     }
 
-    fn begin(&self, name: String, provider: Arc<dyn PurgeProvider>, head: &watch::Sender<i64>) -> Running {
+    fn begin(
+        &self,
+        name: String,
+        provider: Arc<dyn PurgeProvider>,
+        head: &watch::Sender<i64>,
+    ) -> Running {
         let (stop, stopped) = watch::channel(false);
         let delivery = Delivery {
             name,
@@ -134,7 +149,10 @@ impl PurgeWorker {
             metrics: self.metrics.clone(),
             holder: self.holder.clone(),
         };
-        Running { stop, task: tokio::spawn(delivery.run(head.subscribe(), stopped)) }
+        Running {
+            stop,
+            task: tokio::spawn(delivery.run(head.subscribe(), stopped)),
+        }
     }
 
     async fn end(&self, name: &str, delivery: Running) {
@@ -150,7 +168,8 @@ impl PurgeWorker {
         &self,
         known: &mut BTreeMap<usize, BTreeSet<SocketAddr>>,
     ) -> BTreeMap<String, Arc<dyn PurgeProvider>> {
-        let mut wanted: BTreeMap<String, Arc<dyn PurgeProvider>> = self.fixed.iter().cloned().collect();
+        let mut wanted: BTreeMap<String, Arc<dyn PurgeProvider>> =
+            self.fixed.iter().cloned().collect();
         for (index, endpoint) in self.varnish.iter().enumerate() {
             match resolve(endpoint).await {
                 Ok(addresses) => {
@@ -160,7 +179,11 @@ impl PurgeWorker {
                     "the name of an edge did not resolve: its last known addresses are used"),
             }
             for address in known.get(&index).into_iter().flatten() {
-                let varnish = Varnish::new(*address, self.varnish_token.clone(), self.varnish_client.clone());
+                let varnish = Varnish::new(
+                    *address,
+                    self.varnish_token.clone(),
+                    self.varnish_client.clone(),
+                );
                 wanted.insert(format!("varnish:{address}"), Arc::new(varnish));
             }
         }
@@ -170,17 +193,25 @@ impl PurgeWorker {
 
 async fn resolve(endpoint: &VarnishEndpoint) -> Result<BTreeSet<SocketAddr>, std::io::Error> {
     let lookup = tokio::net::lookup_host((endpoint.host.as_str(), endpoint.port));
-    let addresses: BTreeSet<SocketAddr> =
-        tokio::time::timeout(RESOLVE_DEADLINE, lookup).await??.take(MAXIMUM_ADDRESSES).collect();
+    let addresses: BTreeSet<SocketAddr> = tokio::time::timeout(RESOLVE_DEADLINE, lookup)
+        .await??
+        .take(MAXIMUM_ADDRESSES)
+        .collect();
     if addresses.is_empty() {
-        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, "it has no address"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::NotFound,
+            "it has no address",
+        ));
     }
     Ok(addresses)
 }
 
 /// Reads the head of the log again and again: other workers append to it too.
 async fn follow(db: Db, head: watch::Sender<i64>, poll: Duration, mut stop: watch::Receiver<bool>) {
-    let backoff = Backoff { base: poll.saturating_mul(2), cap: Duration::from_secs(5) };
+    let backoff = Backoff {
+        base: poll.saturating_mul(2),
+        cap: Duration::from_secs(5),
+    };
     let mut failures = 0;
     while !*stop.borrow_and_update() {
         let wait = match newest(&db).await {

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use reqwest::{Client, Method, StatusCode};
 
-use crate::outbound::secret::Secret;
 use super::{Limits, PurgeBatch, PurgeError, PurgeFuture, PurgeProvider, exchange};
+use crate::outbound::secret::Secret;
 
 /// A Varnish at one address.
 #[derive(Debug)]
@@ -19,11 +19,16 @@ impl Varnish {
     /// The Varnish at this address. The token is sent as `Panono-Purge-Token`.
     #[must_use]
     pub fn new(address: SocketAddr, token: Option<Secret>, client: Client) -> Self {
-        Self { url: format!("http://{address}/"), token, client }
+        Self {
+            url: format!("http://{address}/"),
+            token,
+            client,
+        }
     }
 
     async fn send(&self, batch: &PurgeBatch) -> Result<(), PurgeError> {
-        let method = Method::from_bytes(b"PURGE").map_err(|error| PurgeError::Unsendable(error.to_string()))?;
+        let method = Method::from_bytes(b"PURGE")
+            .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
         let mut request = self
             .client
             .request(method, &self.url)
@@ -33,18 +38,28 @@ impl Varnish {
             // what was made before it.
             .header("Panono-Sequence", batch.sequence.to_string());
         if let Some(token) = &self.token {
-            let token = token.read().map_err(|error| PurgeError::Unsendable(error.to_string()))?;
+            let token = token
+                .read()
+                .map_err(|error| PurgeError::Unsendable(error.to_string()))?;
             request = request.header("Panono-Purge-Token", token);
         }
         let answer = exchange(request).await?;
-        if answer.status == StatusCode::OK { Ok(()) } else { Err(answer.error()) }
+        if answer.status == StatusCode::OK {
+            Ok(())
+        } else {
+            Err(answer.error())
+        }
     }
 }
 
 impl PurgeProvider for Varnish {
     fn limits(&self) -> Limits {
         // Varnish refuses a request whose headers pass 8 KiB each or 32 KiB in all; the tags keep to half of the first.
-        Limits { tags: 500, bytes: 3800, whole_above: 5000 }
+        Limits {
+            tags: 500,
+            bytes: 3800,
+            whole_above: 5000,
+        }
     }
 
     fn purge<'a>(&'a self, batch: &'a PurgeBatch) -> PurgeFuture<'a> {
