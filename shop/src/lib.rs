@@ -10,6 +10,7 @@ pub mod outbound;
 pub mod outbox;
 pub mod search;
 pub mod telemetry;
+pub mod storefront;
 pub mod web;
 
 pub mod migrations {
