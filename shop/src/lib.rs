@@ -9,8 +9,8 @@ pub mod media;
 pub mod outbound;
 pub mod outbox;
 pub mod search;
-pub mod telemetry;
 pub mod storefront;
+pub mod telemetry;
 pub mod web;
 
 pub mod migrations {
