@@ -9,18 +9,22 @@ tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish …)
 	@tests/tools.sh
 
 demo: tools ## run a whole shop on this machine: database group, cache, edge, two shop processes, worker
+	cargo build --locked --workspace --bins
 	cargo run --locked -p panono-tests --bin demo
 
 test: tools ## run every test that this machine can run
 	@echo 'building the tests; the first build takes some minutes'
+	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --no-run
-	cargo test --locked --workspace
+	# Tests of servers mostly wait: more of them at a time than there are processors.
+	RUST_TEST_THREADS=6 cargo test --locked --workspace
 
 check: ## formatting, lints and the rules of the repository
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 bench: tools ## run the benches, or one of them: make bench NAME=…
+	cargo build --locked --release --workspace --bins
 	cargo run --locked --release -p panono-tests --bin bench -- $(NAME)
 
 fmt: ## format the code

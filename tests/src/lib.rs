@@ -7,6 +7,8 @@
 //! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
 //! - [`http`]: a client
 //! - [`valkey`], [`varnish`]: the cache and the edge
+//! - [`proxy`]: a proxy that cuts, delays, swallows
+//! - [`shop`]: the shop's own processes
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +20,8 @@ pub mod http;
 pub mod mysql;
 pub mod ports;
 pub mod process;
+pub mod proxy;
+pub mod shop;
 pub mod tools;
 pub mod valkey;
 pub mod varnish;

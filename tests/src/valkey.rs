@@ -42,6 +42,11 @@ impl Valkey {
         format!("redis://{}", self.port.address())
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.port.address()
+    }
+
     /// The server's process, to pause, resume or kill it.
     pub fn process(&self) -> &Process {
         &self.process

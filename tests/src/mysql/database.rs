@@ -3,19 +3,38 @@
 use anyhow::{Context, Result};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::{ConnectOptions, mysql::MySqlSslMode};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use super::MysqlGroup;
+use super::{Durability, GroupOptions, MysqlGroup};
 
 static SHARED: OnceCell<MysqlGroup> = OnceCell::const_new();
+static FAULTED: OnceCell<Mutex<MysqlGroup>> = OnceCell::const_new();
 
 /// The group of three that the tests of this program share. It is started by the first that asks. Tests that kill, pause or
-/// switch its members start a group of their own instead.
+/// switch its members use [`faulted_group`] instead.
 ///
 /// # Errors
 /// When it does not come up.
 pub async fn shared_group() -> Result<&'static MysqlGroup> {
     SHARED.get_or_try_init(|| MysqlGroup::start(3)).await
+}
+
+/// A group of three, with the durability of production, that one test at a time may hurt. The next test finds all of its
+/// members online again, whatever was done to them, and any of them as the primary.
+///
+/// # Errors
+/// When it does not come up, or cannot be healed.
+pub async fn faulted_group() -> Result<MutexGuard<'static, MysqlGroup>> {
+    let options = GroupOptions {
+        durability: Durability::Full,
+        ..GroupOptions::default()
+    };
+    let group = FAULTED
+        .get_or_try_init(async || MysqlGroup::start_with(options).await.map(Mutex::new))
+        .await?;
+    let group = group.lock().await;
+    group.heal().await?;
+    Ok(group)
 }
 
 /// An empty database of one's own.

@@ -296,6 +296,42 @@ impl MysqlGroup {
         bail!("no member has every transaction: {sets:?}")
     }
 
+    /// Brings every member back that was killed, paused or expelled, and waits until all are online.
+    ///
+    /// # Errors
+    /// When one of them does not come back.
+    pub async fn heal(&self) -> Result<()> {
+        for member in self.members.iter().filter(|member| member.is_running()) {
+            member.resume()?;
+        }
+        if !self.replicated {
+            return if self.members[0].is_running() {
+                Ok(())
+            } else {
+                self.restart(0).await
+            };
+        }
+        let Ok(primary) = self.current_primary().await else {
+            for member in self.members.iter().filter(|member| member.is_running()) {
+                member.kill()?;
+            }
+            return self.recover_from_outage().await;
+        };
+        let view = primary.view().await?;
+        let online = |member: &&Member| {
+            view.iter()
+                .any(|seen| seen.port == member.port() && seen.state == "ONLINE")
+        };
+        for member in self
+            .members
+            .iter()
+            .filter(|member| !online(member) || !member.is_running())
+        {
+            self.restart(member.index()).await?;
+        }
+        self.wait_until_online().await
+    }
+
     /// Makes another member the primary, as a planned switchover does.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ mod group;
 mod member;
 mod template;
 
-pub use database::{TestDatabase, shared_group};
+pub use database::{TestDatabase, faulted_group, shared_group};
 pub use group::{GroupOptions, MysqlGroup};
 pub use member::{HeldApplier, Member, MemberState, Role};
 

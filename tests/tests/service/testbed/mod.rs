@@ -2,4 +2,5 @@
 
 mod mysql;
 mod processes;
+mod proxy;
 mod servers;

@@ -1,7 +1,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup, TestDatabase};
+use panono_tests::mysql::{MysqlGroup, TestDatabase, faulted_group};
 use panono_tests::wait::wait_until;
 use sqlx::Connection;
 
@@ -47,7 +47,7 @@ async fn the_shops_user_sees_the_group_and_cannot_administer_it() -> Result<()> 
 
 #[tokio::test]
 async fn a_member_whose_applier_is_held_lags_and_stays_in_the_group() -> Result<()> {
-    let group = MysqlGroup::start(3).await?;
+    let group = faulted_group().await?;
     let database = TestDatabase::create(&group).await?;
     let mut connection = database.connect().await?;
     sqlx::raw_sql("CREATE TABLE item (id INT PRIMARY KEY)")
@@ -112,7 +112,7 @@ async fn a_member_whose_applier_is_held_lags_and_stays_in_the_group() -> Result<
 #[tokio::test]
 async fn another_primary_is_elected_when_it_is_killed_and_it_comes_back_as_a_secondary()
 -> Result<()> {
-    let group = MysqlGroup::start(3).await?;
+    let group = faulted_group().await?;
     let database = TestDatabase::create(&group).await?;
     let mut connection = database.connect().await?;
     sqlx::raw_sql("CREATE TABLE item (id INT PRIMARY KEY); INSERT INTO item VALUES (1)")
@@ -150,7 +150,7 @@ async fn another_primary_is_elected_when_it_is_killed_and_it_comes_back_as_a_sec
 
 #[tokio::test]
 async fn a_paused_primary_is_replaced_and_joins_again_when_it_goes_on() -> Result<()> {
-    let group = MysqlGroup::start(3).await?;
+    let group = faulted_group().await?;
     let paused = group.primary().await?;
     paused.pause()?;
     wait_until("another primary", FAILOVER_LIMIT, async || {
@@ -165,11 +165,7 @@ async fn a_paused_primary_is_replaced_and_joins_again_when_it_goes_on() -> Resul
 
 #[tokio::test]
 async fn what_was_committed_survives_the_loss_of_all_members_at_once() -> Result<()> {
-    let group = MysqlGroup::start_with(GroupOptions {
-        durability: Durability::Full,
-        ..GroupOptions::default()
-    })
-    .await?;
+    let group = faulted_group().await?;
     let database = TestDatabase::create(&group).await?;
     sqlx::raw_sql("CREATE TABLE item (id INT PRIMARY KEY); INSERT INTO item VALUES (1)")
         .execute(&mut database.connect().await?)
