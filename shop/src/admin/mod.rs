@@ -1,0 +1,183 @@
+//! The staff API: `/api/v1/admin`, for programs and people with a bearer token.
+//!
+//! A request passes [`auth::authenticate`], then its route's [`auth::Scoped`] demands a scope, then [`precondition::IfMatch`] and
+//! [`fields::Body`] are read, in this order. A change is one transaction ([`change::run`]): rows, derived tables, a row of the
+//! audit log, and the purges of what shoppers may see differently.
+
+pub mod auth;
+pub mod change;
+pub mod cli;
+pub mod events;
+pub mod fields;
+pub mod page;
+pub mod precondition;
+pub mod product;
+pub mod route_product;
+pub mod store_audit;
+pub mod store_product;
+pub mod store_token;
+pub mod token;
+
+use std::sync::Arc;
+
+use actix_web::http::header;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, HttpResponseBuilder, web};
+use serde::Serialize;
+use sqlx::MySqlConnection;
+
+use crate::catalog::model::{Currency, Locale};
+use crate::db::transaction::Work;
+use crate::db::{Db, DbError, Failure, MayBeDatabase as _, classify};
+use crate::web::error::{ApiError, Code};
+use crate::web::request_id;
+
+/// Every statement of the staff API with its name, so that a test can prepare all of them.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [store_audit::STATEMENTS, store_product::STATEMENTS, store_token::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}
+
+/// What the catalogue is in.
+#[derive(Debug, Clone)]
+pub struct CatalogueSettings {
+    /// The currencies that products have prices in.
+    pub currencies: Vec<Currency>,
+    /// The languages; others fall back to the first.
+    pub locales: Vec<Locale>,
+}
+
+impl CatalogueSettings {
+    /// The locale that every product and category has a text in.
+    #[must_use]
+    pub fn first_locale(&self) -> &str {
+        self.locales.first().map_or("en", Locale::as_str)
+    }
+}
+
+/// What the routes need.
+#[derive(Debug, Clone)]
+pub struct AdminState {
+    db: Db,
+    settings: Arc<CatalogueSettings>,
+    tokens: auth::TokenCache,
+}
+
+impl AdminState {
+    /// The state of the routes. Clones share the memory of tokens.
+    #[must_use]
+    pub fn new(db: Db, settings: CatalogueSettings) -> Self {
+        Self {
+            db,
+            settings: Arc::new(settings),
+            tokens: auth::TokenCache::default(),
+        }
+    }
+
+    fn first_locale(&self) -> &str {
+        self.settings.first_locale()
+    }
+
+    /// Reads from the primary: staff see what they wrote. In a task of its own, because a client that goes away must not
+    /// leave a connection half-way through a statement.
+    async fn read<T, F>(&self, work: F) -> Result<T, ApiError>
+    where
+        F: for<'c> FnOnce(&'c mut MySqlConnection) -> Work<'c, T, ApiError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let db = self.db.clone();
+        let task = tokio::spawn(async move {
+            let mut reader = db.primary().await?;
+            let read = work(&mut reader.connection).await;
+            if let Err(error) = &read
+                && error.database().is_some_and(|error| classify(error) != Failure::Permanent)
+            {
+                reader.suspect();
+            }
+            read
+        });
+        task.await.unwrap_or_else(|_| Err(DbError::Aborted.into()))
+    }
+}
+
+/// What a route answers.
+type Answer = Result<HttpResponse, ApiError>;
+
+fn entity(mut response: HttpResponseBuilder, version: i64, body: &impl Serialize) -> HttpResponse {
+    response
+        .insert_header((header::ETAG, precondition::entity_tag(version)))
+        .json(body)
+}
+
+/// An entity with its version.
+fn answer(version: i64, body: &impl Serialize) -> HttpResponse {
+    entity(HttpResponse::Ok(), version, body)
+}
+
+/// An entity that was just made, with its version and its address.
+fn created(location: String, version: i64, body: &impl Serialize) -> HttpResponse {
+    let mut response = HttpResponse::Created();
+    response.insert_header((header::LOCATION, location));
+    entity(response, version, body)
+}
+
+async fn unknown_address() -> Answer {
+    Err(ApiError::new(Code::NotFound))
+}
+
+async fn unknown_method() -> Answer {
+    Err(ApiError::new(Code::MethodNotAllowed))
+}
+
+/// Mounts the staff API. The application must have a [`web::Data`] of [`AdminState`].
+pub fn configure(config: &mut web::ServiceConfig) {
+    let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
+    let scope = web::scope("/api/v1/admin")
+        .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::new(Code::NotFound).into()))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| {
+            ApiError::new(Code::InvalidRequest).detail(error.to_string()).into()
+        }))
+        .service(
+            resource("/products")
+                .route(web::get().to(route_product::list))
+                .route(web::post().to(route_product::create)),
+        )
+        .service(
+            resource("/products/{id}")
+                .route(web::get().to(route_product::get))
+                .route(web::patch().to(route_product::patch)),
+        )
+        .service(resource("/products/{id}/archive").route(web::post().to(route_product::archive)))
+        .service(resource("/products/{id}/publication").route(web::put().to(route_product::publication)))
+        .service(resource("/products/{id}/slug").route(web::put().to(route_product::slug)))
+        .service(resource("/products/{id}/options").route(web::put().to(route_product::options)))
+        .service(resource("/products/{id}/media").route(web::put().to(route_product::media)))
+        .service(
+            resource("/products/{id}/translations/{locale}")
+                .route(web::put().to(route_product::put_translation))
+                .route(web::delete().to(route_product::delete_translation)),
+        )
+        .service(
+            resource("/products/{id}/categories/{category_id}")
+                .route(web::put().to(route_product::put_membership))
+                .route(web::delete().to(route_product::delete_membership)),
+        )
+        .default_service(web::to(unknown_address))
+        .wrap(from_fn(auth::authenticate))
+        .wrap(from_fn(private))
+        .wrap(from_fn(request_id::middleware));
+    config.service(scope);
+}
+
+/// Middleware: no cache keeps an answer of this scope, whatever the route says.
+async fn private(
+    request: actix_web::dev::ServiceRequest,
+    next: actix_web::middleware::Next<impl actix_web::body::MessageBody + 'static>,
+) -> Result<actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    let value = header::HeaderValue::from_static("private, no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, value);
+    Ok(response)
+}
