@@ -1,5 +1,6 @@
 //! The shop service of Panono: a storefront and an API whose catalogue is served from caches, and a worker.
 
+pub mod admin;
 pub mod cache;
 pub mod catalog;
 pub mod config;
