@@ -68,9 +68,13 @@ pub async fn authenticate(
     match found {
         Ok(token) => {
             request.extensions_mut().insert(Staff(token));
-            next.call(request).await.map(ServiceResponse::map_into_left_body)
+            next.call(request)
+                .await
+                .map(ServiceResponse::map_into_left_body)
         }
-        Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+        Err(error) => Ok(request
+            .into_response(error.error_response())
+            .map_into_right_body()),
     }
 }
 
@@ -88,7 +92,11 @@ async fn find(state: &AdminState, request: &ServiceRequest) -> Result<Arc<Token>
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(refused("the scheme of `Authorization` must be `Bearer`"));
     }
-    let invalid = || refused("the token is unknown, expired or revoked; make one with `panono-shop token create`");
+    let invalid = || {
+        refused(
+            "the token is unknown, expired or revoked; make one with `panono-shop token create`",
+        )
+    };
     let hash = SecretHash::of_presented(secret.trim()).ok_or_else(invalid)?;
     let token = match state.tokens.0.get(&hash) {
         Some(token) => token,
@@ -137,8 +145,10 @@ impl<D: Demand + 'static> FromRequest for Scoped<D> {
         let staff = request.extensions().get::<Staff>().cloned();
         ready(match staff {
             None => Err(ApiError::new(Code::Unauthenticated)),
-            Some(staff) if !staff.0.scopes.contains(&D::SCOPE) => Err(ApiError::new(Code::Forbidden)
-                .detail(format!("the token lacks the scope {}", D::SCOPE))),
+            Some(staff) if !staff.0.scopes.contains(&D::SCOPE) => {
+                Err(ApiError::new(Code::Forbidden)
+                    .detail(format!("the token lacks the scope {}", D::SCOPE)))
+            }
             Some(staff) => Ok(Self {
                 staff,
                 demand: PhantomData,

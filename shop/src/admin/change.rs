@@ -54,7 +54,10 @@ impl Change<'_> {
         after: Option<&T>,
     ) -> Result<(), ApiError> {
         let json = |value: Option<&T>| {
-            value.map(serde_json::to_value).transpose().map_err(ApiError::internal)
+            value
+                .map(serde_json::to_value)
+                .transpose()
+                .map_err(ApiError::internal)
         };
         let row = store_audit::NewRow {
             actor: self.actor,
@@ -79,9 +82,11 @@ impl Change<'_> {
             )
             .await?;
             let listings = derived.categories().into_iter();
-            self.events.extend(listings.map(|category| Event::ListingChanged { category }));
+            self.events
+                .extend(listings.map(|category| Event::ListingChanged { category }));
             let products = derived.products.into_iter();
-            self.events.extend(products.map(|product| Event::ProductChanged { product }));
+            self.events
+                .extend(products.map(|product| Event::ProductChanged { product }));
         }
         let purges = purges(&self.events);
         enqueue_purge(self.connection, &purges.hard, PurgeKind::Hard).await?;

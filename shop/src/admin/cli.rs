@@ -43,7 +43,8 @@ pub enum TokenCommand {
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a duration: give a number and one of d, h, m, s, such as 90d");
+    let wrong =
+        || format!("{text:?} is not a duration: give a number and one of d, h, m, s, such as 90d");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let seconds: u64 = match unit {
         'd' => 86_400,
@@ -53,7 +54,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     let number: u64 = text.trim_end_matches(unit).parse().map_err(|_| wrong())?;
-    number.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+    number
+        .checked_mul(seconds)
+        .map(Duration::from_secs)
+        .ok_or_else(wrong)
 }
 
 /// Why the command failed.
@@ -71,7 +75,11 @@ pub enum RunError {
 ///
 /// # Errors
 /// See [`RunError`].
-pub async fn run(db: &Db, arguments: &TokenArguments, output: &mut impl Write) -> Result<(), RunError> {
+pub async fn run(
+    db: &Db,
+    arguments: &TokenArguments,
+    output: &mut impl Write,
+) -> Result<(), RunError> {
     match &arguments.command {
         TokenCommand::Create { name, scopes, ttl } => {
             let secret = store_token::create(db, name, scopes, *ttl).await?;
@@ -136,16 +144,46 @@ mod tests {
 
     #[test]
     fn scopes_and_lifetimes_are_checked_while_arguments_are_read() {
-        let arguments = ["x", "create", "erp", "--scope", "read:catalog,write:stock", "--ttl", "90d"];
-        let parsed = Program::try_parse_from(arguments).ok().unwrap().token.command;
-        let TokenCommand::Create { scopes, ttl, .. } = parsed else { panic!() };
+        let arguments = [
+            "x",
+            "create",
+            "erp",
+            "--scope",
+            "read:catalog,write:stock",
+            "--ttl",
+            "90d",
+        ];
+        let parsed = Program::try_parse_from(arguments)
+            .ok()
+            .unwrap()
+            .token
+            .command;
+        let TokenCommand::Create { scopes, ttl, .. } = parsed else {
+            panic!()
+        };
         assert_eq!(scopes, [Scope::ReadCatalog, Scope::WriteStock]);
         assert_eq!(ttl, Some(Duration::from_secs(90 * 86_400)));
         for wrong in [
             &["x", "create", "erp"][..],
             &["x", "create", "erp", "--scope", "write:world"],
-            &["x", "create", "erp", "--scope", "read:catalog", "--ttl", "soon"],
-            &["x", "create", "erp", "--scope", "read:catalog", "--ttl", "ä"],
+            &[
+                "x",
+                "create",
+                "erp",
+                "--scope",
+                "read:catalog",
+                "--ttl",
+                "soon",
+            ],
+            &[
+                "x",
+                "create",
+                "erp",
+                "--scope",
+                "read:catalog",
+                "--ttl",
+                "ä",
+            ],
         ] {
             assert!(Program::try_parse_from(wrong).is_err(), "{wrong:?}");
         }

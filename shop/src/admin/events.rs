@@ -104,10 +104,18 @@ pub fn purges<'e>(events: impl IntoIterator<Item = &'e Event>) -> Purges {
             Event::ListingChanged { category } => {
                 purges.soft.insert(Tag::category(*category));
             }
-            Event::Published { product, slug, categories } => {
+            Event::Published {
+                product,
+                slug,
+                categories,
+            } => {
                 purges.soft.extend(product_tags(*product, slug, categories));
             }
-            Event::TakenDown { product, slug, categories } => {
+            Event::TakenDown {
+                product,
+                slug,
+                categories,
+            } => {
                 purges.hard.extend(product_tags(*product, slug, categories));
             }
             Event::ProductMoved { product, from, to } => {
@@ -120,15 +128,29 @@ pub fn purges<'e>(events: impl IntoIterator<Item = &'e Event>) -> Purges {
             Event::CategoryChanged { category } => {
                 purges.soft.extend([Tag::category(*category), Tag::menu()]);
             }
-            Event::CategoryAppeared { category, slug, ancestors } => {
-                purges.soft.extend(category_tags(*category, slug, ancestors));
+            Event::CategoryAppeared {
+                category,
+                slug,
+                ancestors,
+            } => {
+                purges
+                    .soft
+                    .extend(category_tags(*category, slug, ancestors));
             }
             Event::CategoryPlaced { touched } => {
-                purges.soft.extend(touched.iter().copied().map(Tag::category));
+                purges
+                    .soft
+                    .extend(touched.iter().copied().map(Tag::category));
                 purges.soft.insert(Tag::menu());
             }
-            Event::CategoryTakenDown { category, slug, ancestors } => {
-                purges.hard.extend(category_tags(*category, slug, ancestors));
+            Event::CategoryTakenDown {
+                category,
+                slug,
+                ancestors,
+            } => {
+                purges
+                    .hard
+                    .extend(category_tags(*category, slug, ancestors));
             }
             Event::CategoryMoved { category, from, to } => {
                 purges.soft.extend([
@@ -146,16 +168,28 @@ pub fn purges<'e>(events: impl IntoIterator<Item = &'e Event>) -> Purges {
     purges
 }
 
-fn product_tags<'a>(product: i64, slug: &str, categories: &'a BTreeSet<i64>) -> impl Iterator<Item = Tag> + use<'a> {
+fn product_tags<'a>(
+    product: i64,
+    slug: &str,
+    categories: &'a BTreeSet<i64>,
+) -> impl Iterator<Item = Tag> + use<'a> {
     [Tag::product(product), Tag::slug(SlugKind::Product, slug)]
         .into_iter()
         .chain(categories.iter().copied().map(Tag::category))
 }
 
-fn category_tags<'a>(category: i64, slug: &str, ancestors: &'a BTreeSet<i64>) -> impl Iterator<Item = Tag> + use<'a> {
-    [Tag::category(category), Tag::menu(), Tag::slug(SlugKind::Category, slug)]
-        .into_iter()
-        .chain(ancestors.iter().copied().map(Tag::category))
+fn category_tags<'a>(
+    category: i64,
+    slug: &str,
+    ancestors: &'a BTreeSet<i64>,
+) -> impl Iterator<Item = Tag> + use<'a> {
+    [
+        Tag::category(category),
+        Tag::menu(),
+        Tag::slug(SlugKind::Category, slug),
+    ]
+    .into_iter()
+    .chain(ancestors.iter().copied().map(Tag::category))
 }
 
 #[cfg(test)]
@@ -164,11 +198,17 @@ mod tests {
 
     fn tags(events: &[Event]) -> (String, String) {
         let purges = purges(events);
-        (purges.soft.separated_by_spaces(), purges.hard.separated_by_spaces())
+        (
+            purges.soft.separated_by_spaces(),
+            purges.hard.separated_by_spaces(),
+        )
     }
 
     fn sorted(tags: &[Tag]) -> String {
-        tags.iter().cloned().collect::<TagSet>().separated_by_spaces()
+        tags.iter()
+            .cloned()
+            .collect::<TagSet>()
+            .separated_by_spaces()
     }
 
     #[test]
@@ -176,36 +216,93 @@ mod tests {
         let categories = BTreeSet::from([1, 2]);
         let product = |slug: &str| Tag::slug(SlugKind::Product, slug);
         let category = |slug: &str| Tag::slug(SlugKind::Category, slug);
-        let shown = [Tag::product(7), product("cup"), Tag::category(1), Tag::category(2)];
-        let menu = [Tag::category(3), Tag::menu(), category("cups"), Tag::category(1), Tag::category(2)];
+        let shown = [
+            Tag::product(7),
+            product("cup"),
+            Tag::category(1),
+            Tag::category(2),
+        ];
+        let menu = [
+            Tag::category(3),
+            Tag::menu(),
+            category("cups"),
+            Tag::category(1),
+            Tag::category(2),
+        ];
         let soft = |tags: &[Tag]| (sorted(tags), String::new());
         let hard = |tags: &[Tag]| (String::new(), sorted(tags));
         let slug = || "cup".to_owned();
         let table = [
-            (Event::ProductChanged { product: 7 }, soft(&[Tag::product(7)])),
-            (Event::ListingChanged { category: 0 }, soft(&[Tag::category(0)])),
-            (Event::Published { product: 7, slug: slug(), categories: categories.clone() }, soft(&shown)),
-            (Event::TakenDown { product: 7, slug: slug(), categories: categories.clone() }, hard(&shown)),
             (
-                Event::ProductMoved { product: 7, from: slug(), to: "mug".into() },
+                Event::ProductChanged { product: 7 },
+                soft(&[Tag::product(7)]),
+            ),
+            (
+                Event::ListingChanged { category: 0 },
+                soft(&[Tag::category(0)]),
+            ),
+            (
+                Event::Published {
+                    product: 7,
+                    slug: slug(),
+                    categories: categories.clone(),
+                },
+                soft(&shown),
+            ),
+            (
+                Event::TakenDown {
+                    product: 7,
+                    slug: slug(),
+                    categories: categories.clone(),
+                },
+                hard(&shown),
+            ),
+            (
+                Event::ProductMoved {
+                    product: 7,
+                    from: slug(),
+                    to: "mug".into(),
+                },
                 soft(&[Tag::product(7), product("cup"), product("mug")]),
             ),
-            (Event::CategoryChanged { category: 3 }, soft(&[Tag::category(3), Tag::menu()])),
             (
-                Event::CategoryAppeared { category: 3, slug: "cups".into(), ancestors: categories.clone() },
+                Event::CategoryChanged { category: 3 },
+                soft(&[Tag::category(3), Tag::menu()]),
+            ),
+            (
+                Event::CategoryAppeared {
+                    category: 3,
+                    slug: "cups".into(),
+                    ancestors: categories.clone(),
+                },
                 soft(&menu),
             ),
             (
-                Event::CategoryPlaced { touched: categories.clone() },
+                Event::CategoryPlaced {
+                    touched: categories.clone(),
+                },
                 soft(&[Tag::category(1), Tag::category(2), Tag::menu()]),
             ),
             (
-                Event::CategoryTakenDown { category: 3, slug: "cups".into(), ancestors: categories },
+                Event::CategoryTakenDown {
+                    category: 3,
+                    slug: "cups".into(),
+                    ancestors: categories,
+                },
                 hard(&menu),
             ),
             (
-                Event::CategoryMoved { category: 3, from: "cups".into(), to: "mugs".into() },
-                soft(&[Tag::category(3), Tag::menu(), category("cups"), category("mugs")]),
+                Event::CategoryMoved {
+                    category: 3,
+                    from: "cups".into(),
+                    to: "mugs".into(),
+                },
+                soft(&[
+                    Tag::category(3),
+                    Tag::menu(),
+                    category("cups"),
+                    category("mugs"),
+                ]),
             ),
         ];
         for (event, expected) in table {
@@ -219,7 +316,11 @@ mod tests {
             Event::ProductChanged { product: 7 },
             Event::ListingChanged { category: 1 },
             Event::ListingChanged { category: 9 },
-            Event::TakenDown { product: 7, slug: "cup".into(), categories: BTreeSet::from([1]) },
+            Event::TakenDown {
+                product: 7,
+                slug: "cup".into(),
+                categories: BTreeSet::from([1]),
+            },
         ];
         let purges = purges(&events);
         assert_eq!(purges.soft.separated_by_spaces(), "c-9");

@@ -60,7 +60,11 @@ impl Object<'_> {
     }
 
     /// A field that must be there.
-    pub fn required<T>(&mut self, name: &str, read: impl FnOnce(Value) -> Result<T, String>) -> Option<T> {
+    pub fn required<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Value) -> Result<T, String>,
+    ) -> Option<T> {
         match self.fields.remove(name) {
             Some(value) => self.value(name, value, read),
             None => {
@@ -83,7 +87,10 @@ impl Object<'_> {
     }
 
     /// A field that may be absent (nothing changes) or `null` (the value is removed), as RFC 7396 has it.
-    #[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+    #[expect(
+        clippy::option_option,
+        reason = "absent, null and a value are three things in a merge patch"
+    )]
     pub fn nullable<T>(
         &mut self,
         name: &str,
@@ -102,11 +109,17 @@ impl Object<'_> {
         value: Value,
         read: impl FnOnce(Value) -> Result<T, String>,
     ) -> Option<T> {
-        read(value).map_err(|message| self.error(name, message)).ok()
+        read(value)
+            .map_err(|message| self.error(name, message))
+            .ok()
     }
 
     /// An object inside. `None` when it is absent (with an error if it is required) or has errors.
-    pub fn object<T>(&mut self, name: &str, read: impl FnOnce(&mut Object<'_>) -> Option<T>) -> Option<T> {
+    pub fn object<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(&mut Object<'_>) -> Option<T>,
+    ) -> Option<T> {
         match self.fields.remove(name) {
             Some(value) => {
                 let path = pointer(&self.path, name);
@@ -130,7 +143,12 @@ impl Object<'_> {
         let mut whole = true;
         let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
-            match object(item, pointer(&path, &index.to_string()), self.errors, &mut read) {
+            match object(
+                item,
+                pointer(&path, &index.to_string()),
+                self.errors,
+                &mut read,
+            ) {
                 Some(value) => values.push(value),
                 None => whole = false,
             }
@@ -153,7 +171,11 @@ fn object<T>(
         return None;
     };
     let before = errors.len();
-    let mut object = Object { fields, path, errors };
+    let mut object = Object {
+        fields,
+        path,
+        errors,
+    };
     let read = read(&mut object);
     for name in object.names() {
         object.error(&name, "is not a field that is known here");
@@ -173,7 +195,10 @@ pub fn text(minimum: usize, maximum: usize) -> impl Fn(Value) -> Result<String, 
             return Err("must be a string".to_owned());
         };
         let length = text.chars().count();
-        if text.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+        if text
+            .chars()
+            .any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t'))
+        {
             return Err("must not have control characters".to_owned());
         }
         if length > maximum || length < minimum || (minimum > 0 && text.trim().is_empty()) {
@@ -237,14 +262,20 @@ pub fn amount(value: Value) -> Result<i64, String> {
 
 /// `true` or `false`.
 pub fn boolean(value: Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "must be true or false".to_owned())
+    value
+        .as_bool()
+        .ok_or_else(|| "must be true or false".to_owned())
 }
 
 /// An instant of RFC 3339, in microseconds: what the database keeps.
 pub fn instant(value: Value) -> Result<OffsetDateTime, String> {
-    let wrong = || "must be an instant such as 2030-01-31T12:00:00Z, from the years 1970 to 9999".to_owned();
+    let wrong = || {
+        "must be an instant such as 2030-01-31T12:00:00Z, from the years 1970 to 9999".to_owned()
+    };
     let text = value.as_str().ok_or_else(wrong)?;
-    let instant = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?.to_offset(time::UtcOffset::UTC);
+    let instant = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| wrong())?
+        .to_offset(time::UtcOffset::UTC);
     if !(1970..=9999).contains(&instant.year()) {
         return Err(wrong());
     }
@@ -254,7 +285,9 @@ pub fn instant(value: Value) -> Result<OffsetDateTime, String> {
 /// The instant without what the database does not keep.
 #[must_use]
 pub fn microseconds(instant: OffsetDateTime) -> OffsetDateTime {
-    instant.replace_nanosecond(instant.microsecond() * 1000).unwrap_or(instant)
+    instant
+        .replace_nanosecond(instant.microsecond() * 1000)
+        .unwrap_or(instant)
 }
 
 /// An array of bounded length.
@@ -267,7 +300,9 @@ pub fn array(value: Value) -> Result<Vec<Value>, String> {
 }
 
 /// An array of different values. The message of a wrong one names its place.
-pub fn list<T: PartialEq>(read: impl Fn(Value) -> Result<T, String>) -> impl Fn(Value) -> Result<Vec<T>, String> {
+pub fn list<T: PartialEq>(
+    read: impl Fn(Value) -> Result<T, String>,
+) -> impl Fn(Value) -> Result<Vec<T>, String> {
     move |value| {
         let mut values: Vec<T> = Vec::new();
         for (index, item) in array(value)?.into_iter().enumerate() {
@@ -315,7 +350,10 @@ impl<T: FromBody + 'static> FromRequest for Body<T> {
         let media_type = media_type(request);
         let body = read_bytes(request, payload, LARGEST_BODY);
         Box::pin(async move {
-            if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
+            if !matches!(
+                media_type.as_str(),
+                "application/json" | "application/merge-patch+json"
+            ) {
                 return Err(ApiError::new(Code::UnsupportedMediaType)
                     .detail("send `Content-Type: application/json` (or application/merge-patch+json with PATCH)"));
             }
@@ -357,7 +395,8 @@ pub fn read_bytes(
         }
         let mut bytes = Vec::new();
         while let Some(chunk) = payload.next().await {
-            let chunk = chunk.map_err(|_| ApiError::new(Code::InvalidBody).detail("the body broke off"))?;
+            let chunk =
+                chunk.map_err(|_| ApiError::new(Code::InvalidBody).detail("the body broke off"))?;
             if bytes.len() + chunk.len() > maximum {
                 return Err(too_large());
             }
@@ -396,24 +435,49 @@ mod tests {
 
     fn fields(body: &str) -> Vec<(String, String)> {
         let error = read_body::<Sample>(body.as_bytes()).unwrap_err();
-        error.fields.into_iter().map(|field| (field.field, field.message)).collect()
+        error
+            .fields
+            .into_iter()
+            .map(|field| (field.field, field.message))
+            .collect()
     }
 
     #[test]
     fn reads_a_body_and_tells_absent_from_null() {
         let read = |body: &str| read_body::<Sample>(body.as_bytes()).unwrap();
         let sample = read(r#"{"name":"x","note":null,"inner":[{"a/b":3}]}"#);
-        assert_eq!((sample.note, sample.count, sample.inner), (Some(None), None, vec![3]));
+        assert_eq!(
+            (sample.note, sample.count, sample.inner),
+            (Some(None), None, vec![3])
+        );
         assert_eq!(read(r#"{"name":"x","inner":[]}"#).note, None);
     }
 
     #[test]
     fn names_every_wrong_field_at_once_by_pointer() {
-        let wrong = fields(r#"{"name":"too long","count":11,"other":1,"inner":[{"a/b":3},{"a/b":"x"},5,{"a/b":1,"c":1}]}"#);
+        let wrong = fields(
+            r#"{"name":"too long","count":11,"other":1,"inner":[{"a/b":3},{"a/b":"x"},5,{"a/b":1,"c":1}]}"#,
+        );
         let pointers: Vec<&str> = wrong.iter().map(|(pointer, _)| pointer.as_str()).collect();
-        assert_eq!(pointers, ["/name", "/count", "/inner/1/a~1b", "/inner/2", "/inner/3/c", "/other"]);
-        assert_eq!(fields(r#"{"inner":[]}"#), [("/name".to_owned(), "is missing".to_owned())]);
-        assert_eq!(fields("[]"), [(String::new(), "must be an object".to_owned())]);
+        assert_eq!(
+            pointers,
+            [
+                "/name",
+                "/count",
+                "/inner/1/a~1b",
+                "/inner/2",
+                "/inner/3/c",
+                "/other"
+            ]
+        );
+        assert_eq!(
+            fields(r#"{"inner":[]}"#),
+            [("/name".to_owned(), "is missing".to_owned())]
+        );
+        assert_eq!(
+            fields("[]"),
+            [(String::new(), "must be an object".to_owned())]
+        );
     }
 
     #[test]
@@ -422,14 +486,25 @@ mod tests {
         assert_eq!(error.code, Code::InvalidBody);
         assert!(error.detail.unwrap().contains("line 2 column 10"));
         let deep = "[".repeat(100_000);
-        assert_eq!(read_body::<Sample>(deep.as_bytes()).unwrap_err().code, Code::InvalidBody);
+        assert_eq!(
+            read_body::<Sample>(deep.as_bytes()).unwrap_err().code,
+            Code::InvalidBody
+        );
     }
 
     #[test]
     fn instants_are_kept_in_microseconds() {
         let read = |text: &str| instant(Value::String(text.to_owned()));
-        assert_eq!(read("2030-01-01T00:00:00.1234567+02:00").unwrap(), time::macros::datetime!(2029-12-31 22:00:00.123456 UTC));
-        for wrong in ["2030-01-01", "soon", "1969-12-31T00:00:00Z", "2030-02-30T00:00:00Z"] {
+        assert_eq!(
+            read("2030-01-01T00:00:00.1234567+02:00").unwrap(),
+            time::macros::datetime!(2029-12-31 22:00:00.123456 UTC)
+        );
+        for wrong in [
+            "2030-01-01",
+            "soon",
+            "1969-12-31T00:00:00Z",
+            "2030-02-30T00:00:00Z",
+        ] {
             assert!(read(wrong).is_err(), "{wrong}");
         }
     }
@@ -437,7 +512,14 @@ mod tests {
     #[test]
     fn a_list_has_no_value_twice() {
         assert_eq!(list(id)(serde_json::json!([1, 2])), Ok(vec![1, 2]));
-        assert_eq!(list(id)(serde_json::json!([1, 1])).unwrap_err(), "item 1 is there twice");
-        assert!(list(id)(serde_json::json!([0])).unwrap_err().starts_with("item 0 must be"));
+        assert_eq!(
+            list(id)(serde_json::json!([1, 1])).unwrap_err(),
+            "item 1 is there twice"
+        );
+        assert!(
+            list(id)(serde_json::json!([0]))
+                .unwrap_err()
+                .starts_with("item 0 must be")
+        );
     }
 }

@@ -34,10 +34,14 @@ use crate::web::request_id;
 
 /// Every statement of the staff API with its name, so that a test can prepare all of them.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [store_audit::STATEMENTS, store_product::STATEMENTS, store_token::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        store_audit::STATEMENTS,
+        store_product::STATEMENTS,
+        store_token::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// What the catalogue is in.
@@ -92,7 +96,9 @@ impl AdminState {
             let mut reader = db.primary().await?;
             let read = work(&mut reader.connection).await;
             if let Err(error) = &read
-                && error.database().is_some_and(|error| classify(error) != Failure::Permanent)
+                && error
+                    .database()
+                    .is_some_and(|error| classify(error) != Failure::Permanent)
             {
                 reader.suspect();
             }
@@ -135,9 +141,13 @@ async fn unknown_method() -> Answer {
 pub fn configure(config: &mut web::ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
     let scope = web::scope("/api/v1/admin")
-        .app_data(web::PathConfig::default().error_handler(|_, _| ApiError::new(Code::NotFound).into()))
+        .app_data(
+            web::PathConfig::default().error_handler(|_, _| ApiError::new(Code::NotFound).into()),
+        )
         .app_data(web::QueryConfig::default().error_handler(|error, _| {
-            ApiError::new(Code::InvalidRequest).detail(error.to_string()).into()
+            ApiError::new(Code::InvalidRequest)
+                .detail(error.to_string())
+                .into()
         }))
         .service(
             resource("/products")
@@ -150,7 +160,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::patch().to(route_product::patch)),
         )
         .service(resource("/products/{id}/archive").route(web::post().to(route_product::archive)))
-        .service(resource("/products/{id}/publication").route(web::put().to(route_product::publication)))
+        .service(
+            resource("/products/{id}/publication").route(web::put().to(route_product::publication)),
+        )
         .service(resource("/products/{id}/slug").route(web::put().to(route_product::slug)))
         .service(resource("/products/{id}/options").route(web::put().to(route_product::options)))
         .service(resource("/products/{id}/media").route(web::put().to(route_product::media)))

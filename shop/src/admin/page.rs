@@ -45,7 +45,9 @@ impl Query {
     /// # Errors
     /// `invalid_cursor` when the cursor was not made by this list with these filters.
     pub fn after<K: DeserializeOwned>(self, cursor: Option<&str>) -> Result<Option<K>, ApiError> {
-        let Some(cursor) = cursor else { return Ok(None) };
+        let Some(cursor) = cursor else {
+            return Ok(None);
+        };
         URL_SAFE_NO_PAD
             .decode(cursor)
             .ok()
@@ -53,19 +55,30 @@ impl Query {
             .filter(|cursor| cursor.query == self.0)
             .map(|cursor| Some(cursor.key))
             .ok_or_else(|| {
-                ApiError::new(Code::InvalidCursor)
-                    .detail("send `after` as the last page gave it, with the same filters, or leave it out")
+                ApiError::new(Code::InvalidCursor).detail(
+                    "send `after` as the last page gave it, with the same filters, or leave it out",
+                )
             })
     }
 
     /// The page of these rows, of which one more than `limit` was read if there is one.
-    pub fn page<T, K: Serialize>(self, mut items: Vec<T>, limit: u32, key: impl Fn(&T) -> K) -> Page<T> {
+    pub fn page<T, K: Serialize>(
+        self,
+        mut items: Vec<T>,
+        limit: u32,
+        key: impl Fn(&T) -> K,
+    ) -> Page<T> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).and_then(|last| {
-            let cursor = Cursor { query: self.0, key: key(last) };
-            serde_json::to_vec(&cursor).ok().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
+            let cursor = Cursor {
+                query: self.0,
+                key: key(last),
+            };
+            serde_json::to_vec(&cursor)
+                .ok()
+                .map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
         });
         Page { items, next }
     }
@@ -80,7 +93,8 @@ pub fn limit(asked: Option<u32>) -> Result<u32, ApiError> {
     if (1..=LARGEST_LIMIT).contains(&limit) {
         return Ok(limit);
     }
-    Err(ApiError::new(Code::InvalidRequest).field("limit", format!("must be from 1 to {LARGEST_LIMIT}")))
+    Err(ApiError::new(Code::InvalidRequest)
+        .field("limit", format!("must be from 1 to {LARGEST_LIMIT}")))
 }
 
 #[cfg(test)]
@@ -99,9 +113,13 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_query_is_refused() {
-        let next = Query::new("numbers", &"all").page(vec![1, 2], 1, |number| *number).next;
+        let next = Query::new("numbers", &"all")
+            .page(vec![1, 2], 1, |number| *number)
+            .next;
         for cursor in [next.as_deref(), Some(""), Some("!"), Some("e30")] {
-            let refused = Query::new("numbers", &"odd").after::<i64>(cursor).unwrap_err();
+            let refused = Query::new("numbers", &"odd")
+                .after::<i64>(cursor)
+                .unwrap_err();
             assert_eq!(refused.code, Code::InvalidCursor, "{cursor:?}");
         }
     }

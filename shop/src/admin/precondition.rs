@@ -28,9 +28,13 @@ impl IfMatch {
         if header.trim() == "*" {
             return Self::Any;
         }
-        let versions = header
-            .split(',')
-            .filter_map(|tag| tag.trim().strip_prefix("\"v")?.strip_suffix('"')?.parse().ok());
+        let versions = header.split(',').filter_map(|tag| {
+            tag.trim()
+                .strip_prefix("\"v")?
+                .strip_suffix('"')?
+                .parse()
+                .ok()
+        });
         Self::Versions(versions.collect())
     }
 

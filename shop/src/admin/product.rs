@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::change::unacceptable;
 use super::events::Event;
-use super::fields::{FromBody, Object, boolean, id, instant, list, long_text, parsed, small_integer, text};
+use super::fields::{
+    FromBody, Object, boolean, id, instant, list, long_text, parsed, small_integer, text,
+};
 use crate::catalog::model::{Locale, Slug};
 use crate::web::error::ApiError;
 
@@ -89,18 +91,25 @@ impl FromBody for Text {
 }
 
 /// The texts of a body, by locale.
-pub fn translations(object: &mut Object<'_>, longest_name: usize) -> Option<BTreeMap<String, Text>> {
+pub fn translations(
+    object: &mut Object<'_>,
+    longest_name: usize,
+) -> Option<BTreeMap<String, Text>> {
     object.object("translations", |object| {
         let mut texts = BTreeMap::new();
         for name in object.names() {
             match name.parse::<Locale>() {
                 Ok(locale) if locale.as_str() == name => {
-                    if let Some(text) = object.object(&name, |object| Text::read(object, longest_name)) {
+                    if let Some(text) =
+                        object.object(&name, |object| Text::read(object, longest_name))
+                    {
                         texts.insert(name, text);
                     }
                 }
                 _ => {
-                    object.required(&name, |_| Err::<(), _>("is not a locale in lower case, such as en-gb".to_owned()));
+                    object.required(&name, |_| {
+                        Err::<(), _>("is not a locale in lower case, such as en-gb".to_owned())
+                    });
                 }
             }
         }
@@ -194,13 +203,20 @@ impl FromBody for NewProduct {
         let slug = object.optional("slug", parsed::<Slug>);
         let translations = translations(object, LONGEST_PRODUCT_NAME);
         let patch = ProductPatch::read(object);
-        Some(Self { slug: slug?, translations: translations?, patch: patch? })
+        Some(Self {
+            slug: slug?,
+            translations: translations?,
+            patch: patch?,
+        })
     }
 }
 
 /// The body that changes a product (RFC 7396): absent fields stay as they are.
 #[derive(Debug, Clone, Default, ToSchema)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things in a merge patch"
+)]
 pub struct ProductPatch {
     /// The brand; `null` for none.
     #[schema(value_type = Option<i64>)]
@@ -255,7 +271,9 @@ impl FromBody for Publication {
             published_at: published_at?.flatten(),
             unpublished_at: unpublished_at?.flatten(),
         };
-        if !publication.published && (publication.published_at.is_some() || publication.unpublished_at.is_some()) {
+        if !publication.published
+            && (publication.published_at.is_some() || publication.unpublished_at.is_some())
+        {
             object.error("published", "must be true where a date is given");
         }
         if let (Some(start), Some(end)) = (publication.published_at, publication.unpublished_at)
@@ -277,7 +295,9 @@ pub struct NewSlug {
 
 impl FromBody for NewSlug {
     fn read(object: &mut Object<'_>) -> Option<Self> {
-        Some(Self { slug: object.required("slug", parsed::<Slug>)? })
+        Some(Self {
+            slug: object.required("slug", parsed::<Slug>)?,
+        })
     }
 }
 
@@ -293,10 +313,16 @@ impl FromBody for Options {
         let options = object.objects("options", |object| {
             let name = object.required("name", text(1, 190));
             let values = object.required("values", list(text(1, 190)));
-            Some(ProductOption { name: name?, values: values? })
+            Some(ProductOption {
+                name: name?,
+                values: values?,
+            })
         })?;
         // The database compares names without regard to case.
-        let names: BTreeSet<String> = options.iter().map(|option| option.name.to_lowercase()).collect();
+        let names: BTreeSet<String> = options
+            .iter()
+            .map(|option| option.name.to_lowercase())
+            .collect();
         if names.len() != options.len() {
             object.error("options", "must not have two options of one name");
         }
@@ -316,15 +342,25 @@ impl FromBody for Pictures {
         let media = object.objects("media", |object| {
             let hash = object.required("hash", |value| {
                 let hash = text(64, 64)(value)?;
-                if hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+                if hash
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+                {
                     Ok(hash)
                 } else {
-                    Err("must be the hash that the upload answered: 64 digits of 0-9 and a-f".to_owned())
+                    Err(
+                        "must be the hash that the upload answered: 64 digits of 0-9 and a-f"
+                            .to_owned(),
+                    )
                 }
             });
             let alt = object.optional("alt", text(0, 255));
             let variant_id = object.nullable("variant_id", id);
-            Some(Picture { hash: hash?, alt: alt?.unwrap_or_default(), variant_id: variant_id?.flatten() })
+            Some(Picture {
+                hash: hash?,
+                alt: alt?.unwrap_or_default(),
+                variant_id: variant_id?.flatten(),
+            })
         })?;
         Some(Self { media })
     }
@@ -340,7 +376,9 @@ pub struct Position {
 impl FromBody for Position {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let position = object.optional("position", small_integer)?;
-        Some(Self { position: position.unwrap_or(0) })
+        Some(Self {
+            position: position.unwrap_or(0),
+        })
     }
 }
 
@@ -385,7 +423,12 @@ impl ProductEdit {
     ///
     /// # Errors
     /// 422 when it cannot be.
-    pub fn apply(&self, product: &mut Product, first_locale: &str, now: OffsetDateTime) -> Result<(), ApiError> {
+    pub fn apply(
+        &self,
+        product: &mut Product,
+        first_locale: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), ApiError> {
         match self {
             Self::Patch(patch) => apply_patch(product, patch),
             Self::Translation(locale, Some(text)) => {
@@ -393,15 +436,29 @@ impl ProductEdit {
             }
             Self::Translation(locale, None) => {
                 if locale == first_locale {
-                    return Err(unacceptable("locale", format!("every product keeps its text in {first_locale}, which others fall back to")));
+                    return Err(unacceptable(
+                        "locale",
+                        format!(
+                            "every product keeps its text in {first_locale}, which others fall back to"
+                        ),
+                    ));
                 }
                 product.translations.remove(locale);
             }
             Self::Options(options) => product.options.clone_from(options),
             Self::Membership(category_id, position) => {
-                product.categories.retain(|membership| membership.category_id != *category_id);
-                product.categories.extend(position.map(|position| Membership { category_id: *category_id, position }));
-                product.categories.sort_by_key(|membership| membership.category_id);
+                product
+                    .categories
+                    .retain(|membership| membership.category_id != *category_id);
+                product
+                    .categories
+                    .extend(position.map(|position| Membership {
+                        category_id: *category_id,
+                        position,
+                    }));
+                product
+                    .categories
+                    .sort_by_key(|membership| membership.category_id);
             }
             Self::Slug(slug) => slug.as_str().clone_into(&mut product.slug),
             Self::Publication(publication) => return publish(product, publication, now),
@@ -413,7 +470,13 @@ impl ProductEdit {
 }
 
 fn apply_patch(product: &mut Product, patch: &ProductPatch) {
-    let ProductPatch { brand_id, product_type, tax_category, featured, tags } = patch;
+    let ProductPatch {
+        brand_id,
+        product_type,
+        tax_category,
+        featured,
+        tags,
+    } = patch;
     if let Some(brand_id) = brand_id {
         product.brand_id = *brand_id;
     }
@@ -431,7 +494,11 @@ fn apply_patch(product: &mut Product, patch: &ProductPatch) {
     }
 }
 
-fn publish(product: &mut Product, publication: &Publication, now: OffsetDateTime) -> Result<(), ApiError> {
+fn publish(
+    product: &mut Product,
+    publication: &Publication,
+    now: OffsetDateTime,
+) -> Result<(), ApiError> {
     if !publication.published {
         product.status = Status::Draft;
         product.published_at = None;
@@ -439,10 +506,15 @@ fn publish(product: &mut Product, publication: &Publication, now: OffsetDateTime
         return Ok(());
     }
     let was_active = product.status == Status::Active;
-    let kept = product.published_at.filter(|start| was_active && *start <= now);
+    let kept = product
+        .published_at
+        .filter(|start| was_active && *start <= now);
     let start = publication.published_at.or(kept).unwrap_or(now);
     if publication.unpublished_at.is_some_and(|end| end <= start) {
-        return Err(unacceptable("/unpublished_at", "must be after published_at"));
+        return Err(unacceptable(
+            "/unpublished_at",
+            "must be after published_at",
+        ));
     }
     product.status = Status::Active;
     product.published_at = Some(start);
@@ -463,28 +535,55 @@ impl Product {
 /// What a change of a product touches, besides what deriving its listings finds out. `categories` are those that it was or
 /// is in, up to their roots.
 #[must_use]
-pub fn events(before: &Product, after: &Product, categories: &BTreeSet<i64>, now: OffsetDateTime) -> Vec<Event> {
+pub fn events(
+    before: &Product,
+    after: &Product,
+    categories: &BTreeSet<i64>,
+    now: OffsetDateTime,
+) -> Vec<Event> {
     let product = after.id;
     let mut events = vec![Event::ProductChanged { product }];
     if before.slug != after.slug {
-        events.push(Event::ProductMoved { product, from: before.slug.clone(), to: after.slug.clone() });
+        events.push(Event::ProductMoved {
+            product,
+            from: before.slug.clone(),
+            to: after.slug.clone(),
+        });
     }
-    let publication = |product: &Product| (product.status, product.published_at, product.unpublished_at);
+    let publication =
+        |product: &Product| (product.status, product.published_at, product.unpublished_at);
     if publication(before) != publication(after) {
         let (slug, categories) = (after.slug.clone(), categories.clone());
-        events.push(if before.is_public(now) && !after.is_public(now) || after.status == Status::Archived {
-            Event::TakenDown { product, slug, categories }
-        } else {
-            Event::Published { product, slug, categories }
-        });
+        events.push(
+            if before.is_public(now) && !after.is_public(now) || after.status == Status::Archived {
+                Event::TakenDown {
+                    product,
+                    slug,
+                    categories,
+                }
+            } else {
+                Event::Published {
+                    product,
+                    slug,
+                    categories,
+                }
+            },
+        );
     }
     if before.categories != after.categories {
         let changed = before
             .categories
             .iter()
             .filter(|membership| !after.categories.contains(membership))
-            .chain(after.categories.iter().filter(|membership| !before.categories.contains(membership)));
-        events.extend(changed.map(|membership| Event::ListingChanged { category: membership.category_id }));
+            .chain(
+                after
+                    .categories
+                    .iter()
+                    .filter(|membership| !before.categories.contains(membership)),
+            );
+        events.extend(changed.map(|membership| Event::ListingChanged {
+            category: membership.category_id,
+        }));
     }
     events
 }
@@ -508,8 +607,17 @@ mod tests {
             tax_category: "standard".into(),
             featured: 0,
             tags: BTreeSet::new(),
-            translations: BTreeMap::from([("en".into(), Text { name: "Cup".into(), ..Text::default() })]),
-            categories: vec![Membership { category_id: 3, position: 1 }],
+            translations: BTreeMap::from([(
+                "en".into(),
+                Text {
+                    name: "Cup".into(),
+                    ..Text::default()
+                },
+            )]),
+            categories: vec![Membership {
+                category_id: 3,
+                position: 1,
+            }],
             options: vec![],
             media: vec![],
             version: 1,
@@ -521,15 +629,32 @@ mod tests {
         product
     }
 
-    fn publication(published: bool, from: Option<OffsetDateTime>, until: Option<OffsetDateTime>) -> ProductEdit {
-        ProductEdit::Publication(Publication { published, published_at: from, unpublished_at: until })
+    fn publication(
+        published: bool,
+        from: Option<OffsetDateTime>,
+        until: Option<OffsetDateTime>,
+    ) -> ProductEdit {
+        ProductEdit::Publication(Publication {
+            published,
+            published_at: from,
+            unpublished_at: until,
+        })
     }
 
     #[test]
     fn a_patch_leaves_what_it_does_not_name() {
-        let patch = ProductPatch { brand_id: Some(None), ..ProductPatch::default() };
+        let patch = ProductPatch {
+            brand_id: Some(None),
+            ..ProductPatch::default()
+        };
         let after = edited(&ProductEdit::Patch(patch), product());
-        assert_eq!(after, Product { brand_id: None, ..product() });
+        assert_eq!(
+            after,
+            Product {
+                brand_id: None,
+                ..product()
+            }
+        );
     }
 
     #[test]
@@ -537,13 +662,22 @@ mod tests {
         let once = edited(&publication(true, None, None), product());
         assert!(once.is_public(NOW));
         let mut twice = once.clone();
-        publication(true, None, None).apply(&mut twice, "en", NOW + time::Duration::HOUR).unwrap();
+        publication(true, None, None)
+            .apply(&mut twice, "en", NOW + time::Duration::HOUR)
+            .unwrap();
         assert_eq!(once, twice);
         assert!(!edited(&publication(false, None, None), once).is_public(NOW));
-        let scheduled = edited(&publication(true, Some(NOW + time::Duration::DAY), None), product());
+        let scheduled = edited(
+            &publication(true, Some(NOW + time::Duration::DAY), None),
+            product(),
+        );
         assert!(!scheduled.is_public(NOW) && scheduled.status == Status::Active);
         let mut past = product();
-        assert!(publication(true, None, Some(NOW)).apply(&mut past, "en", NOW).is_err());
+        assert!(
+            publication(true, None, Some(NOW))
+                .apply(&mut past, "en", NOW)
+                .is_err()
+        );
     }
 
     #[test]
@@ -568,17 +702,42 @@ mod tests {
         let slug = || "cup".to_owned();
         assert_eq!(
             of(&publication(true, None, None), product()),
-            [Event::Published { product: 7, slug: slug(), categories: up.clone() }]
+            [Event::Published {
+                product: 7,
+                slug: slug(),
+                categories: up.clone()
+            }]
         );
-        for takedown in [publication(false, None, None), ProductEdit::Archive, publication(true, Some(NOW + time::Duration::DAY), None)] {
-            assert_eq!(of(&takedown, public()), [Event::TakenDown { product: 7, slug: slug(), categories: up.clone() }]);
+        for takedown in [
+            publication(false, None, None),
+            ProductEdit::Archive,
+            publication(true, Some(NOW + time::Duration::DAY), None),
+        ] {
+            assert_eq!(
+                of(&takedown, public()),
+                [Event::TakenDown {
+                    product: 7,
+                    slug: slug(),
+                    categories: up.clone()
+                }]
+            );
         }
         assert_eq!(
             of(&ProductEdit::Slug("mug".parse().unwrap()), product()),
-            [Event::ProductMoved { product: 7, from: slug(), to: "mug".into() }]
+            [Event::ProductMoved {
+                product: 7,
+                from: slug(),
+                to: "mug".into()
+            }]
         );
         assert_eq!(of(&ProductEdit::Membership(3, Some(2)), product()).len(), 2);
-        assert_eq!(of(&ProductEdit::Membership(3, None), product()), [Event::ListingChanged { category: 3 }]);
-        assert_eq!(of(&ProductEdit::Membership(4, Some(1)), product()), [Event::ListingChanged { category: 4 }]);
+        assert_eq!(
+            of(&ProductEdit::Membership(3, None), product()),
+            [Event::ListingChanged { category: 3 }]
+        );
+        assert_eq!(
+            of(&ProductEdit::Membership(4, Some(1)), product()),
+            [Event::ListingChanged { category: 4 }]
+        );
     }
 }

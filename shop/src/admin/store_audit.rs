@@ -104,10 +104,20 @@ pub async fn list(
     before: i64,
     limit: u32,
 ) -> Result<Vec<AuditRow>, sqlx::Error> {
-    let statement = if filter.entity.is_some() { LIST_ENTITY } else { LIST };
-    let mut query = sqlx::query_as(statement).bind(before).bind(&filter.actor).bind(&filter.actor);
+    let statement = if filter.entity.is_some() {
+        LIST_ENTITY
+    } else {
+        LIST
+    };
+    let mut query = sqlx::query_as(statement)
+        .bind(before)
+        .bind(&filter.actor)
+        .bind(&filter.actor);
     if let Some(entity) = &filter.entity {
-        query = query.bind(entity).bind(filter.entity_id).bind(filter.entity_id);
+        query = query
+            .bind(entity)
+            .bind(filter.entity_id)
+            .bind(filter.entity_id);
     }
     query.bind(i64::from(limit)).fetch_all(connection).await
 }

@@ -14,7 +14,8 @@ const SELECT: &str = "SELECT id, slug, status, published_at, unpublished_at, bra
      FROM product WHERE id = ?";
 const TEXTS: &str = "SELECT locale, name, description, seo_title, seo_description FROM product_translation WHERE product_id = ?";
 const TAGS: &str = "SELECT tag FROM product_tag WHERE product_id = ?";
-const MEMBERSHIPS: &str = "SELECT category_id, position FROM product_category WHERE product_id = ? ORDER BY category_id";
+const MEMBERSHIPS: &str =
+    "SELECT category_id, position FROM product_category WHERE product_id = ? ORDER BY category_id";
 const OPTIONS: &str = "SELECT o.name, v.value FROM product_option o LEFT JOIN product_option_value v ON v.option_id = o.id \
      WHERE o.product_id = ? ORDER BY o.position, o.id, v.position, v.id";
 const MEDIA: &str = "SELECT hash, alt, variant_id FROM product_media WHERE product_id = ? AND hash IS NOT NULL ORDER BY position";
@@ -29,7 +30,8 @@ const TAG_INSERT: &str = "INSERT INTO product_tag (product_id, tag) VALUES (?, ?
 const TAGS_DELETE: &str = "DELETE FROM product_tag WHERE product_id = ?";
 const MEMBERSHIP_PUT: &str = "INSERT INTO product_category (product_id, category_id, position) VALUES (?, ?, ?) AS new \
      ON DUPLICATE KEY UPDATE position = new.position";
-const MEMBERSHIP_DELETE: &str = "DELETE FROM product_category WHERE product_id = ? AND category_id = ?";
+const MEMBERSHIP_DELETE: &str =
+    "DELETE FROM product_category WHERE product_id = ? AND category_id = ?";
 const MEDIA_DELETE: &str = "DELETE FROM product_media WHERE product_id = ?";
 const MEDIA_INSERT: &str = "INSERT INTO product_media (product_id, position, variant_id, hash, alt) VALUES (?, ?, ?, ?, ?)";
 const OPTION_PUT: &str = "INSERT INTO product_option (product_id, position, name) VALUES (?, ?, ?) AS new \
@@ -107,7 +109,8 @@ fn decode<T: std::str::FromStr>(text: &str) -> Result<T>
 where
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| sqlx::Error::Decode(error.to_string().into()))
+    text.parse()
+        .map_err(|error: T::Err| sqlx::Error::Decode(error.to_string().into()))
 }
 
 #[derive(sqlx::FromRow)]
@@ -139,7 +142,10 @@ struct TextRow {
 /// # Errors
 /// What the database answers.
 pub async fn lock(connection: &mut MySqlConnection, id: i64) -> Result<bool> {
-    let found: Option<i64> = sqlx::query_scalar(LOCK).bind(id).fetch_optional(connection).await?;
+    let found: Option<i64> = sqlx::query_scalar(LOCK)
+        .bind(id)
+        .fetch_optional(connection)
+        .await?;
     Ok(found.is_some())
 }
 
@@ -148,19 +154,37 @@ pub async fn lock(connection: &mut MySqlConnection, id: i64) -> Result<bool> {
 /// # Errors
 /// What the database answers.
 pub async fn get(connection: &mut MySqlConnection, id: i64) -> Result<Option<Product>> {
-    let row: Option<Row> = sqlx::query_as(SELECT).bind(id).fetch_optional(&mut *connection).await?;
+    let row: Option<Row> = sqlx::query_as(SELECT)
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
     let Some(row) = row else { return Ok(None) };
-    let texts: Vec<TextRow> = sqlx::query_as(TEXTS).bind(id).fetch_all(&mut *connection).await?;
-    let tags: Vec<String> = sqlx::query_scalar(TAGS).bind(id).fetch_all(&mut *connection).await?;
-    let memberships: Vec<(i64, i32)> = sqlx::query_as(MEMBERSHIPS).bind(id).fetch_all(&mut *connection).await?;
-    let option_rows: Vec<(String, Option<String>)> =
-        sqlx::query_as(OPTIONS).bind(id).fetch_all(&mut *connection).await?;
-    let media: Vec<(String, String, Option<i64>)> = sqlx::query_as(MEDIA).bind(id).fetch_all(connection).await?;
+    let texts: Vec<TextRow> = sqlx::query_as(TEXTS)
+        .bind(id)
+        .fetch_all(&mut *connection)
+        .await?;
+    let tags: Vec<String> = sqlx::query_scalar(TAGS)
+        .bind(id)
+        .fetch_all(&mut *connection)
+        .await?;
+    let memberships: Vec<(i64, i32)> = sqlx::query_as(MEMBERSHIPS)
+        .bind(id)
+        .fetch_all(&mut *connection)
+        .await?;
+    let option_rows: Vec<(String, Option<String>)> = sqlx::query_as(OPTIONS)
+        .bind(id)
+        .fetch_all(&mut *connection)
+        .await?;
+    let media: Vec<(String, String, Option<i64>)> =
+        sqlx::query_as(MEDIA).bind(id).fetch_all(connection).await?;
     let mut options: Vec<ProductOption> = Vec::new();
     for (name, value) in option_rows {
         match options.last_mut().filter(|option| option.name == name) {
             Some(option) => option.values.extend(value),
-            None => options.push(ProductOption { name, values: value.into_iter().collect() }),
+            None => options.push(ProductOption {
+                name,
+                values: value.into_iter().collect(),
+            }),
         }
     }
     Ok(Some(Product {
@@ -177,20 +201,41 @@ pub async fn get(connection: &mut MySqlConnection, id: i64) -> Result<Option<Pro
         translations: texts.into_iter().map(text).collect(),
         categories: memberships
             .into_iter()
-            .map(|(category_id, position)| Membership { category_id, position })
+            .map(|(category_id, position)| Membership {
+                category_id,
+                position,
+            })
             .collect(),
         options,
         media: media
             .into_iter()
-            .map(|(hash, alt, variant_id)| Picture { hash, alt, variant_id })
+            .map(|(hash, alt, variant_id)| Picture {
+                hash,
+                alt,
+                variant_id,
+            })
             .collect(),
         version: row.version,
     }))
 }
 
 fn text(row: TextRow) -> (String, Text) {
-    let TextRow { locale, name, description, seo_title, seo_description } = row;
-    (locale, Text { name, description, seo_title, seo_description })
+    let TextRow {
+        locale,
+        name,
+        description,
+        seo_title,
+        seo_description,
+    } = row;
+    (
+        locale,
+        Text {
+            name,
+            description,
+            seo_title,
+            seo_description,
+        },
+    )
 }
 
 /// Makes a draft without texts and returns its number.
@@ -206,7 +251,11 @@ pub async fn insert(connection: &mut MySqlConnection, slug: &str) -> Result<i64>
 ///
 /// # Errors
 /// What the database answers; `product_slug` when the slug is taken.
-pub async fn update(connection: &mut MySqlConnection, before: &Product, after: &Product) -> Result<bool> {
+pub async fn update(
+    connection: &mut MySqlConnection,
+    before: &Product,
+    after: &Product,
+) -> Result<bool> {
     let done = sqlx::query(UPDATE)
         .bind(&after.slug)
         .bind(after.status.name())
@@ -225,15 +274,35 @@ pub async fn update(connection: &mut MySqlConnection, before: &Product, after: &
     }
     update_texts(connection, before, after).await?;
     if before.tags != after.tags {
-        sqlx::query(TAGS_DELETE).bind(after.id).execute(&mut *connection).await?;
+        sqlx::query(TAGS_DELETE)
+            .bind(after.id)
+            .execute(&mut *connection)
+            .await?;
         for tag in &after.tags {
-            sqlx::query(TAG_INSERT).bind(after.id).bind(tag).execute(&mut *connection).await?;
+            sqlx::query(TAG_INSERT)
+                .bind(after.id)
+                .bind(tag)
+                .execute(&mut *connection)
+                .await?;
         }
     }
-    for gone in before.categories.iter().filter(|old| after.categories.iter().all(|new| new.category_id != old.category_id)) {
-        sqlx::query(MEMBERSHIP_DELETE).bind(after.id).bind(gone.category_id).execute(&mut *connection).await?;
+    for gone in before.categories.iter().filter(|old| {
+        after
+            .categories
+            .iter()
+            .all(|new| new.category_id != old.category_id)
+    }) {
+        sqlx::query(MEMBERSHIP_DELETE)
+            .bind(after.id)
+            .bind(gone.category_id)
+            .execute(&mut *connection)
+            .await?;
     }
-    for changed in after.categories.iter().filter(|new| !before.categories.contains(new)) {
+    for changed in after
+        .categories
+        .iter()
+        .filter(|new| !before.categories.contains(new))
+    {
         sqlx::query(MEMBERSHIP_PUT)
             .bind(after.id)
             .bind(changed.category_id)
@@ -242,7 +311,10 @@ pub async fn update(connection: &mut MySqlConnection, before: &Product, after: &
             .await?;
     }
     if before.media != after.media {
-        sqlx::query(MEDIA_DELETE).bind(after.id).execute(&mut *connection).await?;
+        sqlx::query(MEDIA_DELETE)
+            .bind(after.id)
+            .execute(&mut *connection)
+            .await?;
         for (position, picture) in (0_i32..).zip(&after.media) {
             sqlx::query(MEDIA_INSERT)
                 .bind(after.id)
@@ -257,9 +329,21 @@ pub async fn update(connection: &mut MySqlConnection, before: &Product, after: &
     Ok(true)
 }
 
-async fn update_texts(connection: &mut MySqlConnection, before: &Product, after: &Product) -> Result<()> {
-    for locale in before.translations.keys().filter(|locale| !after.translations.contains_key(*locale)) {
-        sqlx::query(TEXT_DELETE).bind(after.id).bind(locale).execute(&mut *connection).await?;
+async fn update_texts(
+    connection: &mut MySqlConnection,
+    before: &Product,
+    after: &Product,
+) -> Result<()> {
+    for locale in before
+        .translations
+        .keys()
+        .filter(|locale| !after.translations.contains_key(*locale))
+    {
+        sqlx::query(TEXT_DELETE)
+            .bind(after.id)
+            .bind(locale)
+            .execute(&mut *connection)
+            .await?;
     }
     for (locale, text) in &after.translations {
         if before.translations.get(locale) != Some(text) {
@@ -295,28 +379,50 @@ pub async fn options_set(
     product: i64,
     options: &[ProductOption],
 ) -> Result<std::result::Result<(), InUse>> {
-    let wanted = |name: &str| options.iter().find(|option| option.name.to_lowercase() == name.to_lowercase());
-    let old_values: Vec<(i64, String, String)> =
-        sqlx::query_as(OPTION_VALUES).bind(product).fetch_all(&mut *connection).await?;
+    let wanted = |name: &str| {
+        options
+            .iter()
+            .find(|option| option.name.to_lowercase() == name.to_lowercase())
+    };
+    let old_values: Vec<(i64, String, String)> = sqlx::query_as(OPTION_VALUES)
+        .bind(product)
+        .fetch_all(&mut *connection)
+        .await?;
     for (id, name, value) in old_values {
         if wanted(&name).is_none_or(|option| !option.values.contains(&value)) {
-            let used: Option<String> =
-                sqlx::query_scalar(OPTION_VALUE_USED).bind(id).fetch_optional(&mut *connection).await?;
+            let used: Option<String> = sqlx::query_scalar(OPTION_VALUE_USED)
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
             if let Some(sku) = used {
-                return Ok(Err(InUse { what: format!("{name}: {value}"), sku }));
+                return Ok(Err(InUse {
+                    what: format!("{name}: {value}"),
+                    sku,
+                }));
             }
-            sqlx::query(OPTION_VALUE_DELETE).bind(id).execute(&mut *connection).await?;
+            sqlx::query(OPTION_VALUE_DELETE)
+                .bind(id)
+                .execute(&mut *connection)
+                .await?;
         }
     }
-    let old: Vec<(i64, String)> = sqlx::query_as(OPTION_IDS).bind(product).fetch_all(&mut *connection).await?;
+    let old: Vec<(i64, String)> = sqlx::query_as(OPTION_IDS)
+        .bind(product)
+        .fetch_all(&mut *connection)
+        .await?;
     for (id, name) in old {
         if wanted(&name).is_none() {
-            let used: Option<String> =
-                sqlx::query_scalar(OPTION_USED).bind(id).fetch_optional(&mut *connection).await?;
+            let used: Option<String> = sqlx::query_scalar(OPTION_USED)
+                .bind(id)
+                .fetch_optional(&mut *connection)
+                .await?;
             if let Some(sku) = used {
                 return Ok(Err(InUse { what: name, sku }));
             }
-            sqlx::query(OPTION_DELETE).bind(id).execute(&mut *connection).await?;
+            sqlx::query(OPTION_DELETE)
+                .bind(id)
+                .execute(&mut *connection)
+                .await?;
         }
     }
     for (position, option) in (0_i32..).zip(options) {
@@ -328,14 +434,26 @@ pub async fn options_set(
             .await?;
         let id = done.last_insert_id();
         for (position, value) in (0_i32..).zip(&option.values) {
-            sqlx::query(OPTION_VALUE_PUT).bind(id).bind(position).bind(value).execute(&mut *connection).await?;
+            sqlx::query(OPTION_VALUE_PUT)
+                .bind(id)
+                .bind(position)
+                .bind(value)
+                .execute(&mut *connection)
+                .await?;
         }
     }
     Ok(Ok(()))
 }
 
-async fn counted(connection: &mut MySqlConnection, statement: &'static str, id: i64) -> Result<bool> {
-    let count: i64 = sqlx::query_scalar(statement).bind(id).fetch_one(connection).await?;
+async fn counted(
+    connection: &mut MySqlConnection,
+    statement: &'static str,
+    id: i64,
+) -> Result<bool> {
+    let count: i64 = sqlx::query_scalar(statement)
+        .bind(id)
+        .fetch_one(connection)
+        .await?;
     Ok(count > 0)
 }
 
@@ -360,7 +478,10 @@ pub async fn category_exists(connection: &mut MySqlConnection, id: i64) -> Resul
 /// # Errors
 /// What the database answers.
 pub async fn media_exists(connection: &mut MySqlConnection, hash: &str) -> Result<bool> {
-    let count: i64 = sqlx::query_scalar(MEDIA_EXISTS).bind(hash).fetch_one(connection).await?;
+    let count: i64 = sqlx::query_scalar(MEDIA_EXISTS)
+        .bind(hash)
+        .fetch_one(connection)
+        .await?;
     Ok(count > 0)
 }
 
@@ -368,8 +489,16 @@ pub async fn media_exists(connection: &mut MySqlConnection, hash: &str) -> Resul
 ///
 /// # Errors
 /// What the database answers.
-pub async fn variant_belongs(connection: &mut MySqlConnection, variant: i64, product: i64) -> Result<bool> {
-    let count: i64 = sqlx::query_scalar(VARIANT_BELONGS).bind(variant).bind(product).fetch_one(connection).await?;
+pub async fn variant_belongs(
+    connection: &mut MySqlConnection,
+    variant: i64,
+    product: i64,
+) -> Result<bool> {
+    let count: i64 = sqlx::query_scalar(VARIANT_BELONGS)
+        .bind(variant)
+        .bind(product)
+        .fetch_one(connection)
+        .await?;
     Ok(count > 0)
 }
 
@@ -377,8 +506,14 @@ pub async fn variant_belongs(connection: &mut MySqlConnection, variant: i64, pro
 ///
 /// # Errors
 /// What the database answers.
-pub async fn categories_up(connection: &mut MySqlConnection, product: i64) -> Result<BTreeSet<i64>> {
-    let categories: Vec<i64> = sqlx::query_scalar(CATEGORIES_UP).bind(product).fetch_all(connection).await?;
+pub async fn categories_up(
+    connection: &mut MySqlConnection,
+    product: i64,
+) -> Result<BTreeSet<i64>> {
+    let categories: Vec<i64> = sqlx::query_scalar(CATEGORIES_UP)
+        .bind(product)
+        .fetch_all(connection)
+        .await?;
     Ok(categories.into_iter().collect())
 }
 
@@ -386,9 +521,24 @@ pub async fn categories_up(connection: &mut MySqlConnection, product: i64) -> Re
 ///
 /// # Errors
 /// What the database answers.
-pub async fn redirect(connection: &mut MySqlConnection, kind: &'static str, from: &str, to: &str, target: i64) -> Result<()> {
-    sqlx::query(REDIRECT_DELETE).bind(kind).bind(to).execute(&mut *connection).await?;
-    sqlx::query(REDIRECT_PUT).bind(kind).bind(from).bind(target).execute(connection).await?;
+pub async fn redirect(
+    connection: &mut MySqlConnection,
+    kind: &'static str,
+    from: &str,
+    to: &str,
+    target: i64,
+) -> Result<()> {
+    sqlx::query(REDIRECT_DELETE)
+        .bind(kind)
+        .bind(to)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(REDIRECT_PUT)
+        .bind(kind)
+        .bind(from)
+        .bind(target)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -396,8 +546,16 @@ pub async fn redirect(connection: &mut MySqlConnection, kind: &'static str, from
 ///
 /// # Errors
 /// What the database answers.
-pub async fn redirect_forget(connection: &mut MySqlConnection, kind: &'static str, slug: &str) -> Result<bool> {
-    let done = sqlx::query(REDIRECT_DELETE).bind(kind).bind(slug).execute(connection).await?;
+pub async fn redirect_forget(
+    connection: &mut MySqlConnection,
+    kind: &'static str,
+    slug: &str,
+) -> Result<bool> {
+    let done = sqlx::query(REDIRECT_DELETE)
+        .bind(kind)
+        .bind(slug)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() > 0)
 }
 
@@ -450,15 +608,25 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<ProductSummary>> {
     // `\` is the escape character of LIKE; a slug has no `%`, but the request may.
-    let slug = filter
-        .slug
-        .as_ref()
-        .map(|slug| format!("{}%", slug.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")));
+    let slug = filter.slug.as_ref().map(|slug| {
+        format!(
+            "{}%",
+            slug.replace('\\', "\\\\")
+                .replace('%', "\\%")
+                .replace('_', "\\_")
+        )
+    });
     let query = match filter.updated_since {
-        None => sqlx::query_as(LIST).bind(&filter.locale).bind(after.map_or(0, |(_, id)| id)),
+        None => sqlx::query_as(LIST)
+            .bind(&filter.locale)
+            .bind(after.map_or(0, |(_, id)| id)),
         Some(since) => {
             let (since, id) = after.unwrap_or((since, 0));
-            sqlx::query_as(LIST_UPDATED).bind(&filter.locale).bind(since).bind(since).bind(id)
+            sqlx::query_as(LIST_UPDATED)
+                .bind(&filter.locale)
+                .bind(since)
+                .bind(since)
+                .bind(id)
         }
     };
     query
@@ -472,4 +640,3 @@ pub async fn list(
         .fetch_all(connection)
         .await
 }
-

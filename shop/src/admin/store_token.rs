@@ -15,7 +15,8 @@ const SELECT_BY_HASH: &str = "SELECT id, name, scopes, created_at, expires_at, r
 
 const SELECT_AFTER: &str = "SELECT id, name, scopes, created_at, expires_at, revoked_at FROM api_token WHERE id > ? ORDER BY id LIMIT 500";
 
-const REVOKE: &str = "UPDATE api_token SET revoked_at = NOW(6) WHERE name = ? AND revoked_at IS NULL";
+const REVOKE: &str =
+    "UPDATE api_token SET revoked_at = NOW(6) WHERE name = ? AND revoked_at IS NULL";
 
 const EXISTS: &str = "SELECT COUNT(*) FROM api_token WHERE name = ?";
 
@@ -32,7 +33,9 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// The name is empty or too long.
-    #[error("a token needs a name of 1 to 190 characters without control characters; it is the actor in the audit log")]
+    #[error(
+        "a token needs a name of 1 to 190 characters without control characters; it is the actor in the audit log"
+    )]
     Name,
     /// A token without a scope can do nothing.
     #[error("a token needs at least one scope")]
@@ -74,7 +77,10 @@ fn token((id, name, Json(scopes), created_at, expires_at, revoked_at): Row) -> T
     Token {
         id,
         name,
-        scopes: scopes.iter().filter_map(|scope| scope.parse().ok()).collect(),
+        scopes: scopes
+            .iter()
+            .filter_map(|scope| scope.parse().ok())
+            .collect(),
         created_at,
         expires_at,
         revoked_at,
@@ -139,10 +145,7 @@ pub async fn create(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn list(
-    connection: &mut MySqlConnection,
-    after: i64,
-) -> Result<Vec<Token>, sqlx::Error> {
+pub async fn list(connection: &mut MySqlConnection, after: i64) -> Result<Vec<Token>, sqlx::Error> {
     let rows: Vec<Row> = sqlx::query_as(SELECT_AFTER)
         .bind(after)
         .fetch_all(connection)

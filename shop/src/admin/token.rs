@@ -138,8 +138,7 @@ impl SecretHash {
     pub fn of_presented(secret: &str) -> Option<Self> {
         let random = secret.strip_prefix(PREFIX)?;
         let bytes = URL_SAFE_NO_PAD.decode(random).ok()?;
-        (bytes.len() == SECRET_BYTES)
-            .then(|| Self(hex::encode(Sha256::digest(secret.as_bytes()))))
+        (bytes.len() == SECRET_BYTES).then(|| Self(hex::encode(Sha256::digest(secret.as_bytes()))))
     }
 
     /// The 64 digits.
@@ -189,7 +188,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_secret_is_never_looked_up() {
-        for text in ["", "panono_", "panono_abc", "Bearer x", &"a".repeat(50), &format!("{PREFIX}{}", "A".repeat(44))] {
+        for text in [
+            "",
+            "panono_",
+            "panono_abc",
+            "Bearer x",
+            &"a".repeat(50),
+            &format!("{PREFIX}{}", "A".repeat(44)),
+        ] {
             assert_eq!(SecretHash::of_presented(text), None, "{text}");
         }
     }
@@ -216,7 +222,19 @@ mod tests {
             revoked_at: None,
         };
         assert!(token.is_valid(now));
-        assert!(!Token { expires_at: Some(now), ..token.clone() }.is_valid(now));
-        assert!(!Token { revoked_at: Some(now), ..token }.is_valid(now));
+        assert!(
+            !Token {
+                expires_at: Some(now),
+                ..token.clone()
+            }
+            .is_valid(now)
+        );
+        assert!(
+            !Token {
+                revoked_at: Some(now),
+                ..token
+            }
+            .is_valid(now)
+        );
     }
 }
