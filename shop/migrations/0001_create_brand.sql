@@ -7,5 +7,6 @@ CREATE TABLE brand (
   created_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),
   updated_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
   PRIMARY KEY (id),
-  UNIQUE KEY brand_slug (slug)
+  UNIQUE KEY brand_slug (slug),
+  KEY brand_name (name)
 );

@@ -6,5 +6,6 @@ CREATE TABLE category_translation (
   seo_title       VARCHAR(255) NOT NULL DEFAULT '',
   seo_description VARCHAR(512) NOT NULL DEFAULT '',
   PRIMARY KEY (category_id, locale),
+  KEY category_translation_name (locale, name),
   CONSTRAINT category_translation_category FOREIGN KEY (category_id) REFERENCES category (id) ON DELETE CASCADE
 );

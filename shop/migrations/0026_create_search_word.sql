@@ -7,5 +7,6 @@ CREATE TABLE search_word (
   body       TEXT NOT NULL,
   PRIMARY KEY (FTS_DOC_ID),
   UNIQUE KEY search_word_product (product_id, locale),
+  FULLTEXT KEY search_word_title (title),
   FULLTEXT KEY search_word_text (title, body)
 );

@@ -7,5 +7,6 @@ CREATE TABLE search_ngram (
   body       TEXT NOT NULL,
   PRIMARY KEY (FTS_DOC_ID),
   UNIQUE KEY search_ngram_product (product_id, locale),
+  FULLTEXT KEY search_ngram_title (title) WITH PARSER ngram,
   FULLTEXT KEY search_ngram_text (title, body) WITH PARSER ngram
 );

@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(made("!!!"), None);
         assert_eq!(
             made(&"ab ".repeat(100)).map(|slug| slug.chars().count()),
-            Some(189)
+            Some(190)
         );
     }
 

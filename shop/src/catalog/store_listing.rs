@@ -1,0 +1,842 @@
+//! The SQL of listings. No statement sorts or counts more than a fixed number of products: while few pass the filters
+//! those are found first and sorted; where many do, the order's index is walked until the page is full.
+
+use std::collections::BTreeMap;
+
+use sqlx::MySqlConnection;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::identifier::Locale;
+use super::json_list;
+use super::listing::{
+    Brand, Card, CountedValue, Cursor, FACET_CAP, Filters, Image, ListingError, ListingPage,
+    ListingQuery, Selected, Sort, Start, TOTAL_CAP, Total, facets, instant_of,
+};
+use super::model::AvailabilityBand;
+use super::money::{Currency, Money};
+use super::product::MAX_RELATED;
+
+/// Columns of a card and the tables that they come from, around a derived table `page` of listing rows.
+macro_rules! cards {
+    ($page:expr) => {
+        concat!(
+            "SELECT page.product_id, p.slug, COALESCE(t.name, d.name, p.slug) AS name, b.name AS brand_name, \
+             b.slug AS brand_slug, page.price, page.price_max, page.compare_at, page.band, page.published_at, \
+             page.position, m.hash, pm.alt, m.width, m.height FROM (",
+            $page,
+            ") page STRAIGHT_JOIN product p ON p.id = page.product_id \
+             LEFT JOIN product_translation t ON t.product_id = p.id AND t.locale = ? \
+             LEFT JOIN product_translation d ON d.product_id = p.id AND d.locale = ? \
+             LEFT JOIN brand b ON b.id = p.brand_id \
+             LEFT JOIN product_media pm ON pm.product_id = p.id AND pm.position = ( \
+               SELECT MIN(first.position) FROM product_media first \
+               WHERE first.product_id = p.id AND first.hash IS NOT NULL) \
+             LEFT JOIN media m ON m.hash = pm.hash"
+        )
+    };
+}
+
+macro_rules! listing_columns {
+    () => {
+        "SELECT l.product_id, l.price, l.price_max, l.compare_at, l.band, l.published_at, l.position FROM "
+    };
+}
+
+/// The rest of a page's statement: the filters of rows, the cursor, the order.
+macro_rules! restrict {
+    ($column:literal, $beyond:literal, $direction:literal) => {
+        concat!(
+            " AND l.price >= ? AND l.price <= ? AND (? OR l.band <> 'out') AND (l.",
+            $column,
+            " ",
+            $beyond,
+            " ? OR (l.",
+            $column,
+            " = ? AND l.product_id ",
+            $beyond,
+            " ?))",
+        )
+    };
+}
+
+macro_rules! ordered {
+    ($column:literal, $direction:literal) => {
+        concat!(
+            " ORDER BY l.",
+            $column,
+            " ",
+            $direction,
+            ", l.product_id ",
+            $direction,
+            " LIMIT ?"
+        )
+    };
+}
+
+/// Values filtered by, with the bits of their attributes.
+macro_rules! selected {
+    () => {
+        "JSON_TABLE(?, '$[*]' COLUMNS (value_id BIGINT PATH '$[0]', bit BIGINT PATH '$[1]')) chosen"
+    };
+}
+
+/// Products with some value filtered by, each with the mask of the attributes that it passes.
+macro_rules! masks {
+    () => {
+        concat!(
+            "SELECT f.product_id, CAST(BIT_OR(chosen.bit) AS SIGNED) AS mask FROM ",
+            selected!(),
+            " STRAIGHT_JOIN listing_facet f ON f.category_id = ? AND f.value_id = chosen.value_id GROUP BY f.product_id"
+        )
+    };
+}
+
+/// Walks the index of an order and takes what passes.
+macro_rules! walk {
+    ($index:literal, $column:literal, $beyond:literal, $direction:literal) => {
+        cards!(concat!(
+            listing_columns!(),
+            "listing l FORCE INDEX (",
+            $index,
+            ") WHERE l.category_id = ? AND l.currency = ?",
+            restrict!($column, $beyond, $direction),
+            ordered!($column, $direction)
+        ))
+    };
+}
+
+/// Walks the index of an order and takes what passes the filters of attributes too.
+macro_rules! walk_filtered {
+    ($index:literal, $column:literal, $beyond:literal, $direction:literal) => {
+        cards!(concat!(
+            listing_columns!(),
+            "listing l FORCE INDEX (",
+            $index,
+            ") WHERE l.category_id = ? AND l.currency = ?",
+            restrict!($column, $beyond, $direction),
+            " AND (SELECT BIT_OR(chosen.bit) FROM listing_facet own FORCE INDEX (listing_facet_product) JOIN ",
+            selected!(),
+            " ON chosen.value_id = own.value_id WHERE own.product_id = l.product_id \
+               AND own.category_id = l.category_id) = ?",
+            ordered!($column, $direction)
+        ))
+    };
+}
+
+/// Finds what has the values filtered by, and sorts it.
+macro_rules! find_filtered {
+    ($column:literal, $beyond:literal, $direction:literal) => {
+        cards!(concat!(
+            listing_columns!(),
+            "(",
+            masks!(),
+            " HAVING mask = ?) passing STRAIGHT_JOIN listing l ON l.category_id = ? AND l.currency = ? \
+               AND l.product_id = passing.product_id WHERE TRUE",
+            restrict!($column, $beyond, $direction),
+            ordered!($column, $direction)
+        ))
+    };
+}
+
+/// Finds what is within the prices filtered by, and sorts it.
+macro_rules! find_priced {
+    ($column:literal, $beyond:literal, $direction:literal) => {
+        cards!(concat!(
+            listing_columns!(),
+            "listing l FORCE INDEX (listing_price) WHERE l.category_id = ? AND l.currency = ?",
+            restrict!($column, $beyond, $direction),
+            ordered!($column, $direction)
+        ))
+    };
+}
+
+const WALK_POSITION: &str = walk!("listing_position", "position", ">", "ASC");
+const WALK_POSITION_BACK: &str = walk!("listing_position", "position", "<", "DESC");
+const WALK_PRICE: &str = walk!("listing_price", "price", ">", "ASC");
+const WALK_PRICE_BACK: &str = walk!("listing_price", "price", "<", "DESC");
+const WALK_PUBLISHED: &str = walk!("listing_newest", "published_at", ">", "ASC");
+const WALK_PUBLISHED_BACK: &str = walk!("listing_newest", "published_at", "<", "DESC");
+const WALK_FILTERED_POSITION: &str = walk_filtered!("listing_position", "position", ">", "ASC");
+const WALK_FILTERED_POSITION_BACK: &str =
+    walk_filtered!("listing_position", "position", "<", "DESC");
+const WALK_FILTERED_PRICE: &str = walk_filtered!("listing_price", "price", ">", "ASC");
+const WALK_FILTERED_PRICE_BACK: &str = walk_filtered!("listing_price", "price", "<", "DESC");
+const WALK_FILTERED_PUBLISHED: &str = walk_filtered!("listing_newest", "published_at", ">", "ASC");
+const WALK_FILTERED_PUBLISHED_BACK: &str =
+    walk_filtered!("listing_newest", "published_at", "<", "DESC");
+const FIND_FILTERED_POSITION: &str = find_filtered!("position", ">", "ASC");
+const FIND_FILTERED_POSITION_BACK: &str = find_filtered!("position", "<", "DESC");
+const FIND_FILTERED_PRICE: &str = find_filtered!("price", ">", "ASC");
+const FIND_FILTERED_PRICE_BACK: &str = find_filtered!("price", "<", "DESC");
+const FIND_FILTERED_PUBLISHED: &str = find_filtered!("published_at", ">", "ASC");
+const FIND_FILTERED_PUBLISHED_BACK: &str = find_filtered!("published_at", "<", "DESC");
+const FIND_PRICED_POSITION: &str = find_priced!("position", ">", "ASC");
+const FIND_PRICED_POSITION_BACK: &str = find_priced!("position", "<", "DESC");
+const FIND_PRICED_PUBLISHED: &str = find_priced!("published_at", ">", "ASC");
+const FIND_PRICED_PUBLISHED_BACK: &str = find_priced!("published_at", "<", "DESC");
+
+const TOTAL: &str = "SELECT COUNT(*), (SELECT MIN(price) FROM listing WHERE category_id = ? AND currency = ?), \
+       (SELECT MAX(price) FROM listing WHERE category_id = ? AND currency = ?) FROM ( \
+       SELECT l.product_id FROM listing l WHERE l.category_id = ? AND l.currency = ? AND l.price >= ? AND l.price <= ? \
+         AND (? OR l.band <> 'out') LIMIT ?) passing";
+const TOTAL_FILTERED: &str = concat!(
+    "SELECT COUNT(*), (SELECT MIN(price) FROM listing WHERE category_id = ? AND currency = ?), \
+       (SELECT MAX(price) FROM listing WHERE category_id = ? AND currency = ?) FROM ( \
+       SELECT l.product_id FROM (",
+    masks!(),
+    " HAVING mask = ?) passing STRAIGHT_JOIN listing l ON l.category_id = ? AND l.currency = ? \
+       AND l.product_id = passing.product_id WHERE l.price >= ? AND l.price <= ? AND (? OR l.band <> 'out') LIMIT ?) passing"
+);
+
+/// Names of values, in another language where there are some, around a derived table `counted`.
+macro_rules! labelled {
+    ($counted:expr) => {
+        concat!(
+            "SELECT counted.value_id, counted.mask, counted.products, a.code, COALESCE(an.text, a.name) AS name, a.kind, \
+             a.unit, v.value, COALESCE(vn.text, v.value) AS label, v.number_value, a.position FROM (",
+            $counted,
+            ") counted STRAIGHT_JOIN attribute_value v ON v.id = counted.value_id \
+             STRAIGHT_JOIN attribute a ON a.id = v.attribute_id AND a.filterable \
+             LEFT JOIN label_translation an ON an.locale = ? AND an.label = a.name \
+             LEFT JOIN label_translation vn ON vn.locale = ? AND vn.label = v.value"
+        )
+    };
+}
+
+const SELECTED: &str = labelled!(
+    "SELECT v.id AS value_id, 0 AS mask, COALESCE(kept.product_count, 0) AS products FROM JSON_TABLE(?, '$[*]' COLUMNS ( \
+       code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$[0]', \
+       value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$[1]')) wanted \
+     STRAIGHT_JOIN attribute a ON a.code = wanted.code \
+     STRAIGHT_JOIN attribute_value v ON v.attribute_id = a.id AND v.value = wanted.value \
+     LEFT JOIN category_facet kept ON kept.category_id = ? AND kept.value_id = v.id"
+);
+const FACETS: &str = labelled!(
+    "SELECT kept.value_id, 0 AS mask, kept.product_count AS products FROM category_facet kept WHERE kept.category_id = ? \
+     UNION ALL SELECT f.value_id, 0, COUNT(*) FROM listing_facet f \
+       WHERE f.category_id = ? AND NOT EXISTS (SELECT 1 FROM category_facet big WHERE big.category_id = ?) \
+       GROUP BY f.value_id \
+     ORDER BY products DESC LIMIT 2000"
+);
+const FACETS_RESTRICTED: &str = labelled!(
+    "SELECT f.value_id, 0 AS mask, COUNT(*) AS products FROM ( \
+       SELECT l.product_id FROM listing l WHERE l.category_id = ? AND l.currency = ? AND l.price >= ? AND l.price <= ? \
+         AND (? OR l.band <> 'out') LIMIT ?) passing \
+     STRAIGHT_JOIN listing_facet f FORCE INDEX (listing_facet_product) \
+       ON f.product_id = passing.product_id AND f.category_id = ? \
+     GROUP BY f.value_id ORDER BY products DESC LIMIT 2000"
+);
+const FACETS_FILTERED: &str = labelled!(concat!(
+    "SELECT f.value_id, passing.mask, COUNT(*) AS products FROM ( \
+       SELECT l.product_id, masked.mask FROM (",
+    masks!(),
+    " HAVING BIT_COUNT(mask) >= ?) masked STRAIGHT_JOIN listing l ON l.category_id = ? AND l.currency = ? \
+         AND l.product_id = masked.product_id \
+       WHERE l.price >= ? AND l.price <= ? AND (? OR l.band <> 'out') LIMIT ?) passing \
+     STRAIGHT_JOIN listing_facet f FORCE INDEX (listing_facet_product) \
+       ON f.product_id = passing.product_id AND f.category_id = ? \
+     GROUP BY f.value_id, passing.mask ORDER BY products DESC LIMIT 4000"
+));
+
+/// The next publication or end of one in a category. Looks at the next 1,000 of the shop; where the category has none
+/// among those, the last of them is the answer, which is early but never late.
+macro_rules! next_publication {
+    ($index:literal, $column:literal) => {
+        concat!(
+            "SELECT MIN(soon.at) AS at FROM (SELECT id, ",
+            $column,
+            " AS at FROM product FORCE INDEX (",
+            $index,
+            ") WHERE ",
+            $column,
+            " > ? AND status = 'active' ORDER BY ",
+            $column,
+            " LIMIT 1000) soon WHERE ? = 0 OR EXISTS (SELECT 1 FROM product_category pc \
+               STRAIGHT_JOIN category_closure above ON above.descendant_id = pc.category_id AND above.ancestor_id = ? \
+               WHERE pc.product_id = soon.id) \
+             UNION ALL (SELECT ",
+            $column,
+            " FROM product FORCE INDEX (",
+            $index,
+            ") WHERE ",
+            $column,
+            " > ? AND status = 'active' ORDER BY ",
+            $column,
+            " LIMIT 1 OFFSET 999)"
+        )
+    };
+}
+
+/// The next price that begins or ends among some products.
+macro_rules! next_price {
+    ($column:literal) => {
+        concat!(
+            "SELECT MIN(p.",
+            $column,
+            ") AS at FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) shown \
+             STRAIGHT_JOIN variant v ON v.product_id = shown.id \
+             STRAIGHT_JOIN price p ON p.variant_id = v.id AND p.currency = ? WHERE v.status = 'active' AND p.",
+            $column,
+            " > ?"
+        )
+    };
+}
+
+const VALID_UNTIL: &str = concat!(
+    "SELECT MIN(at) FROM (",
+    next_price!("starts_at"),
+    " UNION ALL ",
+    next_price!("ends_at"),
+    " UNION ALL ",
+    next_publication!("product_published", "published_at"),
+    " UNION ALL ",
+    next_publication!("product_unpublished", "unpublished_at"),
+    ") changes"
+);
+
+const CARDS_OF: &str = cards!(
+    "SELECT l.product_id, l.price, l.price_max, l.compare_at, l.band, l.published_at, l.position \
+     FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) ids STRAIGHT_JOIN listing l \
+       ON l.category_id = 0 AND l.currency = ? AND l.product_id = ids.id"
+);
+
+const VALUES: &str = labelled!(
+    "SELECT ids.id AS value_id, 0 AS mask, 0 AS products FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) ids"
+);
+const RELATED: &str = cards!(
+    "(SELECT l.product_id, l.price, l.price_max, l.compare_at, l.band, l.published_at, l.position \
+     FROM listing own STRAIGHT_JOIN listing l FORCE INDEX (listing_position) \
+       ON l.category_id = own.category_id AND l.currency = own.currency \
+       AND (l.position > own.position OR (l.position = own.position AND l.product_id >= own.product_id)) \
+     WHERE own.category_id = ? AND own.currency = ? AND own.product_id = ? ORDER BY l.position, l.product_id LIMIT ?) \
+     UNION (SELECT l.product_id, l.price, l.price_max, l.compare_at, l.band, l.published_at, l.position \
+     FROM listing l FORCE INDEX (listing_position) WHERE l.category_id = ? AND l.currency = ? \
+     ORDER BY l.position, l.product_id LIMIT ?)"
+);
+
+/// The statements of this module with their names.
+pub static STATEMENTS: &[(&str, &str)] = &[
+    ("listing_walk_position", WALK_POSITION),
+    ("listing_walk_position_back", WALK_POSITION_BACK),
+    ("listing_walk_price", WALK_PRICE),
+    ("listing_walk_price_back", WALK_PRICE_BACK),
+    ("listing_walk_published", WALK_PUBLISHED),
+    ("listing_walk_published_back", WALK_PUBLISHED_BACK),
+    ("listing_walk_filtered_position", WALK_FILTERED_POSITION),
+    (
+        "listing_walk_filtered_position_back",
+        WALK_FILTERED_POSITION_BACK,
+    ),
+    ("listing_walk_filtered_price", WALK_FILTERED_PRICE),
+    ("listing_walk_filtered_price_back", WALK_FILTERED_PRICE_BACK),
+    ("listing_walk_filtered_published", WALK_FILTERED_PUBLISHED),
+    (
+        "listing_walk_filtered_published_back",
+        WALK_FILTERED_PUBLISHED_BACK,
+    ),
+    ("listing_find_filtered_position", FIND_FILTERED_POSITION),
+    (
+        "listing_find_filtered_position_back",
+        FIND_FILTERED_POSITION_BACK,
+    ),
+    ("listing_find_filtered_price", FIND_FILTERED_PRICE),
+    ("listing_find_filtered_price_back", FIND_FILTERED_PRICE_BACK),
+    ("listing_find_filtered_published", FIND_FILTERED_PUBLISHED),
+    (
+        "listing_find_filtered_published_back",
+        FIND_FILTERED_PUBLISHED_BACK,
+    ),
+    ("listing_find_priced_position", FIND_PRICED_POSITION),
+    (
+        "listing_find_priced_position_back",
+        FIND_PRICED_POSITION_BACK,
+    ),
+    ("listing_find_priced_published", FIND_PRICED_PUBLISHED),
+    (
+        "listing_find_priced_published_back",
+        FIND_PRICED_PUBLISHED_BACK,
+    ),
+    ("listing_total", TOTAL),
+    ("listing_total_filtered", TOTAL_FILTERED),
+    ("listing_selected", SELECTED),
+    ("listing_facets", FACETS),
+    ("listing_facets_restricted", FACETS_RESTRICTED),
+    ("listing_facets_filtered", FACETS_FILTERED),
+    ("listing_valid_until", VALID_UNTIL),
+    ("listing_cards_of", CARDS_OF),
+    ("listing_related", RELATED),
+    ("listing_values", VALUES),
+];
+
+#[derive(Debug, sqlx::FromRow)]
+struct CardRow {
+    product_id: i64,
+    slug: String,
+    name: String,
+    brand_name: Option<String>,
+    brand_slug: Option<String>,
+    price: i64,
+    price_max: i64,
+    compare_at: Option<i64>,
+    band: String,
+    published_at: OffsetDateTime,
+    position: i64,
+    hash: Option<String>,
+    alt: Option<String>,
+    width: Option<i32>,
+    height: Option<i32>,
+}
+
+impl CardRow {
+    fn card(self, currency: Currency) -> Result<Card, sqlx::Error> {
+        let image = match (self.hash, self.width, self.height) {
+            (Some(hash), Some(width), Some(height)) => Some(Image {
+                hash,
+                alt: self.alt.unwrap_or_default(),
+                width,
+                height,
+            }),
+            _ => None,
+        };
+        Ok(Card {
+            product_id: self.product_id,
+            slug: self
+                .slug
+                .parse()
+                .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            name: self.name,
+            brand: self
+                .brand_name
+                .zip(self.brand_slug)
+                .map(|(name, slug)| Brand { name, slug }),
+            price: Money::new(self.price, currency),
+            price_max: Money::new(self.price_max, currency),
+            compare_at: self.compare_at.map(|amount| Money::new(amount, currency)),
+            band: AvailabilityBand::from_word(&self.band).unwrap_or(AvailabilityBand::Out),
+            published_at: self.published_at,
+            image,
+            position: self.position,
+        })
+    }
+}
+
+/// Filters of attributes as statements take them.
+pub(crate) struct Chosen {
+    pub(crate) values: Vec<Selected>,
+    /// `[[value, bit], …]`.
+    list: String,
+    /// All bits that a product must have.
+    pub(crate) mask: i64,
+    attributes: usize,
+    /// Not more products than this can have one of the values, where it is known.
+    at_most: Option<i64>,
+}
+
+/// A page of a category or of the whole catalogue.
+///
+/// # Errors
+/// [`ListingError`] tells what is wrong with the query.
+pub async fn listing_page(
+    connection: &mut MySqlConnection,
+    query: &ListingQuery,
+    now: OffsetDateTime,
+) -> Result<ListingPage, ListingError> {
+    let cursor = query.check()?;
+    let chosen = chosen(connection, &query.filters, query.category, &query.locale).await?;
+    let (counted, lowest, highest) = total(connection, query, &chosen).await?;
+    let total = Total::capped(counted, TOTAL_CAP);
+    let mut items = page(connection, query, &chosen, cursor, total).await?;
+
+    let wanted = usize::try_from(query.limit).unwrap_or(usize::MAX);
+    let beyond = items.len() > wanted;
+    items.truncate(wanted);
+    let back = matches!(query.start, Start::Before(_));
+    if back {
+        items.reverse();
+    }
+    let (has_previous, has_next) = match query.start {
+        Start::First => (false, beyond),
+        Start::After(_) => (true, beyond),
+        Start::Before(_) => (beyond, true),
+    };
+    let given = match &query.start {
+        Start::First => None,
+        Start::After(cursor) | Start::Before(cursor) => Some(cursor.clone()),
+    };
+    // A page beyond the end still leads back to where it was asked from.
+    let next = items
+        .last()
+        .map(|card| query.cursor(card))
+        .or_else(|| given.clone());
+    let previous = items.first().map(|card| query.cursor(card)).or(given);
+
+    let (facets, facets_exact) = facets_of(connection, query, &chosen, total).await?;
+    let valid_until = valid_until(connection, query.category, query.currency, &items, now).await?;
+    let bound = |minor| Money::new(minor, query.currency);
+    Ok(ListingPage {
+        next: next.filter(|_| has_next),
+        previous: previous.filter(|_| has_previous),
+        items,
+        total,
+        facets,
+        facets_exact,
+        price_bounds: lowest
+            .zip(highest)
+            .map(|(lowest, highest)| (bound(lowest), bound(highest))),
+        valid_until,
+    })
+}
+
+/// Finds the values that are filtered by. One that does not exist matches nothing.
+pub(crate) async fn chosen(
+    connection: &mut MySqlConnection,
+    filters: &Filters,
+    category: i64,
+    locale: &Locale,
+) -> Result<Chosen, sqlx::Error> {
+    let attributes = &filters.attributes;
+    let bits: BTreeMap<&str, i64> = attributes
+        .keys()
+        .zip(0u32..)
+        .map(|(code, number)| (code.as_str(), 1 << number))
+        .collect();
+    let mut values = Vec::new();
+    let mut at_most = None;
+    if !attributes.is_empty() {
+        let pairs: Vec<(&str, &str)> = attributes
+            .iter()
+            .flat_map(|(code, values)| values.iter().map(|value| (code.as_str(), value.as_str())))
+            .collect();
+        let rows: Vec<CountedValue> = sqlx::query_as(SELECTED)
+            .bind(json_list(&pairs)?)
+            .bind(category)
+            .bind(locale.as_str())
+            .bind(locale.as_str())
+            .fetch_all(connection)
+            .await?;
+        let kept: i64 = rows.iter().map(|row| row.products).sum();
+        at_most = (kept > 0).then_some(kept);
+        for row in rows {
+            let bit = bits.get(row.code.as_str()).copied().unwrap_or_default();
+            let (value_id, label) = (row.value_id, CountedValue { products: 0, ..row });
+            values.push(Selected {
+                value_id,
+                bit,
+                label,
+            });
+        }
+    }
+    let list: Vec<(i64, i64)> = values
+        .iter()
+        .map(|value| (value.value_id, value.bit))
+        .collect();
+    let mask = bits.values().fold(0, |mask, bit| mask | bit);
+    Ok(Chosen {
+        values,
+        list: json_list(&list)?,
+        mask,
+        attributes: attributes.len(),
+        at_most,
+    })
+}
+
+async fn total(
+    connection: &mut MySqlConnection,
+    query: &ListingQuery,
+    chosen: &Chosen,
+) -> Result<(i64, Option<i64>, Option<i64>), sqlx::Error> {
+    let (lowest, highest) = query.filters.prices();
+    let (category, currency) = (query.category, query.currency.as_str());
+    let statement = if chosen.attributes == 0 {
+        TOTAL
+    } else {
+        TOTAL_FILTERED
+    };
+    let mut total = sqlx::query_as(statement)
+        .bind(category)
+        .bind(currency)
+        .bind(category)
+        .bind(currency);
+    if chosen.attributes > 0 {
+        total = total.bind(&chosen.list).bind(category).bind(chosen.mask);
+    }
+    total
+        .bind(category)
+        .bind(currency)
+        .bind(lowest)
+        .bind(highest)
+        .bind(!query.filters.in_stock_only)
+        .bind(TOTAL_CAP + 1)
+        .fetch_one(connection)
+        .await
+}
+
+/// How a page finds its products.
+#[derive(Clone, Copy)]
+enum Access {
+    Walk,
+    WalkFiltered,
+    FindFiltered,
+    FindPriced,
+}
+
+/// The statement of an order, and whether it goes up.
+fn statement(sort: Sort, back: bool, access: Access) -> (&'static str, bool) {
+    let ascending = matches!(sort, Sort::Position | Sort::PriceAscending) != back;
+    let of = |up: &'static str, down: &'static str| if ascending { up } else { down };
+    let statement = match (access, sort) {
+        (Access::Walk, Sort::Position) => of(WALK_POSITION, WALK_POSITION_BACK),
+        (Access::Walk, Sort::Newest) => of(WALK_PUBLISHED, WALK_PUBLISHED_BACK),
+        (Access::Walk | Access::FindPriced, Sort::PriceAscending | Sort::PriceDescending) => {
+            of(WALK_PRICE, WALK_PRICE_BACK)
+        }
+        (Access::WalkFiltered, Sort::Position) => {
+            of(WALK_FILTERED_POSITION, WALK_FILTERED_POSITION_BACK)
+        }
+        (Access::WalkFiltered, Sort::Newest) => {
+            of(WALK_FILTERED_PUBLISHED, WALK_FILTERED_PUBLISHED_BACK)
+        }
+        (Access::WalkFiltered, Sort::PriceAscending | Sort::PriceDescending) => {
+            of(WALK_FILTERED_PRICE, WALK_FILTERED_PRICE_BACK)
+        }
+        (Access::FindFiltered, Sort::Position) => {
+            of(FIND_FILTERED_POSITION, FIND_FILTERED_POSITION_BACK)
+        }
+        (Access::FindFiltered, Sort::Newest) => {
+            of(FIND_FILTERED_PUBLISHED, FIND_FILTERED_PUBLISHED_BACK)
+        }
+        (Access::FindFiltered, Sort::PriceAscending | Sort::PriceDescending) => {
+            of(FIND_FILTERED_PRICE, FIND_FILTERED_PRICE_BACK)
+        }
+        (Access::FindPriced, Sort::Position) => of(FIND_PRICED_POSITION, FIND_PRICED_POSITION_BACK),
+        (Access::FindPriced, Sort::Newest) => of(FIND_PRICED_PUBLISHED, FIND_PRICED_PUBLISHED_BACK),
+    };
+    (statement, ascending)
+}
+
+/// One card more than wanted, so that it is known whether the listing goes on.
+async fn page(
+    connection: &mut MySqlConnection,
+    query: &ListingQuery,
+    chosen: &Chosen,
+    cursor: Option<Cursor>,
+    total: Total,
+) -> Result<Vec<Card>, ListingError> {
+    let filters = &query.filters;
+    let priced = filters.price_min.is_some() || filters.price_max.is_some();
+    let access = match (chosen.attributes > 0, total.more) {
+        (true, true) => Access::WalkFiltered,
+        (true, false) => Access::FindFiltered,
+        (false, false) if priced => Access::FindPriced,
+        (false, _) => Access::Walk,
+    };
+    let (sql, ascending) = statement(query.sort, matches!(query.start, Start::Before(_)), access);
+    let (lowest, highest) = filters.prices();
+    let (category, currency) = (query.category, query.currency.as_str());
+
+    let mut rows = sqlx::query_as::<_, CardRow>(sql);
+    if matches!(access, Access::FindFiltered) {
+        rows = rows.bind(&chosen.list).bind(category).bind(chosen.mask);
+    }
+    rows = rows
+        .bind(category)
+        .bind(currency)
+        .bind(lowest)
+        .bind(highest)
+        .bind(!filters.in_stock_only);
+    rows = if query.sort == Sort::Newest {
+        let key = match cursor {
+            Some(cursor) => instant_of(cursor.key).ok_or(ListingError::DamagedCursor)?,
+            None if ascending => datetime!(1000-01-01 0:00 UTC),
+            None => datetime!(9999-12-31 23:59 UTC),
+        };
+        rows.bind(key).bind(key)
+    } else {
+        let end = if ascending { i64::MIN } else { i64::MAX };
+        let key = cursor.map_or(end, |cursor| cursor.key);
+        rows.bind(key).bind(key)
+    };
+    rows = rows.bind(cursor.map_or(0, |cursor| cursor.id));
+    if matches!(access, Access::WalkFiltered) {
+        rows = rows.bind(&chosen.list).bind(chosen.mask);
+    }
+    let rows = rows
+        .bind(i64::from(query.limit) + 1)
+        .bind(query.locale.as_str())
+        .bind(query.default_locale.as_str())
+        .fetch_all(connection)
+        .await?;
+    let mut cards = rows
+        .into_iter()
+        .map(|row| row.card(query.currency))
+        .collect::<Result<Vec<Card>, _>>()?;
+    // The joins keep the order in practice, but nothing promises it.
+    cards.sort_by_key(|card| (card.sort_key(query.sort), card.product_id));
+    if !ascending {
+        cards.reverse();
+    }
+    Ok(cards)
+}
+
+async fn facets_of(
+    connection: &mut MySqlConnection,
+    query: &ListingQuery,
+    chosen: &Chosen,
+    total: Total,
+) -> Result<(Vec<super::listing::Facet>, bool), sqlx::Error> {
+    let filters = &query.filters;
+    let (lowest, highest) = filters.prices();
+    let (category, currency, locale) = (
+        query.category,
+        query.currency.as_str(),
+        query.locale.as_str(),
+    );
+    let mut counted: Vec<CountedValue> = Vec::new();
+    if chosen.attributes > 0 {
+        let passing = i64::try_from(chosen.attributes).unwrap_or(i64::MAX) - 1;
+        counted = sqlx::query_as(FACETS_FILTERED)
+            .bind(&chosen.list)
+            .bind(category)
+            .bind(passing)
+            .bind(category)
+            .bind(currency)
+            .bind(lowest)
+            .bind(highest)
+            .bind(!filters.in_stock_only)
+            .bind(FACET_CAP)
+            .bind(category)
+            .bind(locale)
+            .bind(locale)
+            .fetch_all(&mut *connection)
+            .await?;
+    }
+    // What passes none of one filter is not among the products above: its own attribute is counted without it.
+    if chosen.attributes < 2 {
+        let unfiltered: Vec<CountedValue> = if filters.restricts_rows() {
+            sqlx::query_as(FACETS_RESTRICTED)
+                .bind(category)
+                .bind(currency)
+                .bind(lowest)
+                .bind(highest)
+                .bind(!filters.in_stock_only)
+                .bind(FACET_CAP)
+                .bind(category)
+        } else {
+            sqlx::query_as(FACETS)
+                .bind(category)
+                .bind(category)
+                .bind(category)
+        }
+        .bind(locale)
+        .bind(locale)
+        .fetch_all(connection)
+        .await?;
+        match filters.attributes.keys().next() {
+            None => counted = unfiltered,
+            Some(own) => {
+                counted.retain(|row| row.code != *own);
+                counted.extend(unfiltered.into_iter().filter(|row| row.code == *own));
+            }
+        }
+    }
+    let exact = match (chosen.attributes, filters.restricts_rows()) {
+        (0, false) => true,
+        (0, true) => !total.more,
+        (_, _) => chosen.at_most.is_none_or(|products| products <= FACET_CAP),
+    };
+    Ok((facets(counted, &chosen.values, chosen.mask), exact))
+}
+
+/// The next scheduled change that alters a page with these cards.
+pub(crate) async fn valid_until(
+    connection: &mut MySqlConnection,
+    category: i64,
+    currency: Currency,
+    cards: &[Card],
+    now: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, sqlx::Error> {
+    let shown: Vec<i64> = cards.iter().map(|card| card.product_id).collect();
+    let shown = json_list(&shown)?;
+    let mut query = sqlx::query_scalar(VALID_UNTIL);
+    for _ in 0..2 {
+        query = query.bind(&shown).bind(currency.as_str()).bind(now);
+    }
+    for _ in 0..2 {
+        query = query.bind(now).bind(category).bind(category).bind(now);
+    }
+    query.fetch_one(connection).await
+}
+
+/// Cards of products in the order of `ids`; of those only that are published and have a price in the currency.
+pub(crate) async fn cards_of(
+    connection: &mut MySqlConnection,
+    currency: Currency,
+    locale: &str,
+    default_locale: &str,
+    ids: &[i64],
+) -> Result<Vec<Card>, sqlx::Error> {
+    let rows: Vec<CardRow> = sqlx::query_as(CARDS_OF)
+        .bind(json_list(ids)?)
+        .bind(currency.as_str())
+        .bind(locale)
+        .bind(default_locale)
+        .fetch_all(connection)
+        .await?;
+    let mut cards: BTreeMap<i64, Card> = BTreeMap::new();
+    for row in rows {
+        let card = row.card(currency)?;
+        cards.insert(card.product_id, card);
+    }
+    Ok(ids.iter().filter_map(|id| cards.remove(id)).collect())
+}
+
+/// Products that follow one in a category's order, and those at its beginning where too few follow.
+pub(super) async fn related_cards(
+    connection: &mut MySqlConnection,
+    product: i64,
+    category: i64,
+    currency: Currency,
+    locale: &Locale,
+    default_locale: &Locale,
+) -> Result<Vec<Card>, sqlx::Error> {
+    let rows: Vec<CardRow> = sqlx::query_as(RELATED)
+        .bind(category)
+        .bind(currency.as_str())
+        .bind(product)
+        .bind(i64::from(MAX_RELATED) + 1)
+        .bind(category)
+        .bind(currency.as_str())
+        .bind(i64::from(MAX_RELATED) + 1)
+        .bind(locale.as_str())
+        .bind(default_locale.as_str())
+        .fetch_all(connection)
+        .await?;
+    let mut cards = rows
+        .into_iter()
+        .map(|row| row.card(currency))
+        .collect::<Result<Vec<Card>, _>>()?;
+    cards.sort_by_key(|card| (card.position, card.product_id));
+    let own = cards
+        .iter()
+        .position(|card| card.product_id == product)
+        .unwrap_or(0);
+    cards.rotate_left(own);
+    cards.retain(|card| card.product_id != product);
+    cards.truncate(usize::try_from(MAX_RELATED).unwrap_or(usize::MAX));
+    Ok(cards)
+}
+
+/// The names of values and their attributes; of those only that can be filtered by.
+pub(crate) async fn values(
+    connection: &mut MySqlConnection,
+    locale: &Locale,
+    ids: &[i64],
+) -> Result<Vec<CountedValue>, sqlx::Error> {
+    sqlx::query_as(VALUES)
+        .bind(json_list(ids)?)
+        .bind(locale.as_str())
+        .bind(locale.as_str())
+        .fetch_all(connection)
+        .await
+}

@@ -1,0 +1,223 @@
+//! What a shopper typed, as a search of a full-text index.
+
+use super::SearchError;
+use super::document::{indexed_word, is_unspaced, ngram_word, uses_ngram, words};
+use crate::catalog::model::Locale;
+
+/// Characters that a search may have.
+pub const MAX_CHARACTERS: usize = 100;
+/// Words of a search that count; more narrow nothing down.
+pub const MAX_TERMS: usize = 8;
+
+/// A search as the index takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParsedQuery {
+    /// Whether the index of character pairs is asked, and not the one of words.
+    pub ngram: bool,
+    /// The locale of the documents that are searched.
+    pub locale: Locale,
+    /// The words, as normal text.
+    pub terms: Vec<String>,
+    /// All of the words, in boolean mode.
+    pub all: String,
+    /// Any of the words, in boolean mode.
+    pub any: String,
+}
+
+impl ParsedQuery {
+    /// Reads what a shopper typed in a locale of a shop. Only letters and digits go on, so nothing in it is an operator.
+    ///
+    /// # Errors
+    /// [`SearchError::Empty`], [`SearchError::TooLong`].
+    pub fn parse(text: &str, locale: &Locale, locales: &[Locale]) -> Result<Self, SearchError> {
+        if text.trim().chars().count() > MAX_CHARACTERS {
+            return Err(SearchError::TooLong);
+        }
+        let words = words(text);
+        // A Chinese word typed in the English shop is looked for where Chinese text is indexed.
+        let foreign = words.iter().flat_map(|word| word.chars()).any(is_unspaced);
+        let unspaced = if uses_ngram(locale) {
+            Some(locale)
+        } else {
+            locales
+                .iter()
+                .find(|candidate| foreign && uses_ngram(candidate))
+        };
+        let mut terms: Vec<String> = match unspaced {
+            Some(_) => words.iter().flat_map(|word| runs(word)).collect(),
+            None => words,
+        };
+        terms.truncate(MAX_TERMS);
+        if terms.is_empty() {
+            return Err(SearchError::Empty);
+        }
+        let last = terms.len() - 1;
+        let wanted: Vec<String> = terms
+            .iter()
+            .enumerate()
+            .map(|(place, term)| {
+                if unspaced.is_some() {
+                    pairs(term)
+                } else {
+                    word(term, place == last)
+                }
+            })
+            .collect();
+        Ok(Self {
+            ngram: unspaced.is_some(),
+            locale: unspaced.unwrap_or(locale).clone(),
+            all: wanted
+                .iter()
+                .map(|term| format!("+{term}"))
+                .collect::<Vec<_>>()
+                .join(" "),
+            any: wanted.join(" "),
+            terms,
+        })
+    }
+}
+
+/// A word; the last one may not be finished yet. A single letter begins too many words to mean them all.
+fn word(term: &str, last: bool) -> String {
+    if last && term.chars().count() > 1 {
+        format!("{term}*")
+    } else {
+        indexed_word(term)
+    }
+}
+
+/// A term of the index of pairs: a phrase of pairs, or what begins a pair.
+fn pairs(term: &str) -> String {
+    let term = ngram_word(term);
+    if term.chars().count() == 1 {
+        format!("{term}*")
+    } else {
+        format!("\"{term}\"")
+    }
+}
+
+/// Cuts a word where a script with spaces meets one without: `iphone手机壳` are two things.
+fn runs(word: &str) -> Vec<String> {
+    let mut runs: Vec<String> = Vec::new();
+    let mut unspaced = None;
+    for character in word.chars() {
+        if unspaced == Some(is_unspaced(character)) {
+            if let Some(run) = runs.last_mut() {
+                run.push(character);
+            }
+        } else {
+            unspaced = Some(is_unspaced(character));
+            runs.push(character.to_string());
+        }
+    }
+    runs
+}
+
+/// A text as the beginning of what `LIKE` looks for.
+#[must_use]
+pub fn like_prefix(text: &str) -> String {
+    let mut pattern = String::new();
+    for character in text
+        .trim()
+        .chars()
+        .filter(|character| !character.is_control())
+        .take(MAX_CHARACTERS)
+    {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str, locale: &str) -> Result<ParsedQuery, SearchError> {
+        let locales: Vec<Locale> = ["en", "zh"]
+            .iter()
+            .map(|tag| tag.parse().unwrap())
+            .collect();
+        ParsedQuery::parse(text, &locale.parse().unwrap(), &locales)
+    }
+
+    #[test]
+    fn all_words_are_wanted_and_the_last_may_go_on() {
+        let parsed = parse("Red TV sho", "en").unwrap();
+        assert_eq!(
+            (parsed.all.as_str(), parsed.any.as_str()),
+            ("+red +tv_ +sho*", "red tv_ sho*")
+        );
+        assert_eq!(parse("size X", "en").unwrap().all, "+size +x__");
+    }
+
+    #[test]
+    fn operators_are_only_text() {
+        let parsed = parse("+a -b ~c <d >e (f) \"g\" h* @5 ", "en").unwrap();
+        assert_eq!(parsed.all, "+a__ +b__ +c__ +d__ +e__ +f__ +g__ +h__");
+        for hostile in [
+            "+++",
+            "\"",
+            "*",
+            "()",
+            "@@",
+            "\u{0}\u{1}",
+            "  ",
+            "",
+            "-",
+            "«»",
+        ] {
+            assert!(
+                matches!(parse(hostile, "en"), Err(SearchError::Empty)),
+                "{hostile:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn chinese_is_looked_for_where_it_is_indexed() {
+        let parsed = parse("红色 手机壳", "en").unwrap();
+        assert!(parsed.ngram && parsed.locale.as_str() == "zh");
+        assert_eq!(parsed.all, "+\"红色\" +\"手机壳\"");
+        assert_eq!(parse("红", "zh").unwrap().all, "+红*");
+        assert_eq!(parse("iphone手机", "zh").unwrap().terms, ["iphone", "手机"]);
+        assert!(!parse("iphone", "en").unwrap().ngram);
+    }
+
+    #[test]
+    fn too_long_is_refused_and_many_words_are_cut() {
+        assert!(parse(&"a".repeat(100), "en").is_ok());
+        assert!(matches!(
+            parse(&"a".repeat(101), "en"),
+            Err(SearchError::TooLong)
+        ));
+        assert_eq!(
+            parse("a b c d e f g h i j", "en").unwrap().terms.len(),
+            MAX_TERMS
+        );
+    }
+
+    #[test]
+    fn patterns_mean_what_was_typed() {
+        assert_eq!(like_prefix(" 50%_\\ \n"), "50\\%\\_\\\\%");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_our_own_operators_reaches_the_index(text in "\\PC{0,120}", chinese: bool) {
+            if let Ok(parsed) = parse(&text, if chinese { "zh" } else { "en" }) {
+                for term in parsed.all.split(' ') {
+                    let inner = term.strip_prefix('+').unwrap();
+                    let inner = inner.strip_suffix('*').unwrap_or(inner);
+                    let inner = inner.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(inner);
+                    prop_assert!(!inner.is_empty() && !inner.chars().any(|character| "+-><()~*\"@".contains(character)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The SQL of search.
+
+use sqlx::MySqlConnection;
+
+use super::query::{ParsedQuery, like_prefix};
+use super::{MAX_SUGGESTIONS, SearchError, Suggestion, SuggestionKind};
+use crate::catalog::model::{AvailabilityBand, Currency, Locale};
+
+/// A word in the title counts five times.
+macro_rules! hits {
+    ($table:literal) => {
+        concat!(
+            "SELECT s.product_id, MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) \
+               + 4 * MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS score, l.price, l.band FROM ",
+            $table,
+            " s STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id \
+             WHERE s.locale = ? AND MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) \
+             ORDER BY score DESC, s.product_id LIMIT ?"
+        )
+    };
+}
+
+macro_rules! titles {
+    ($table:literal) => {
+        concat!(
+            "SELECT p.slug, COALESCE(t.name, d.name) AS name FROM ( \
+               SELECT s.product_id, MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS score FROM ",
+            $table,
+            " s STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id \
+                WHERE s.locale = ? AND MATCH (s.title) AGAINST (? IN BOOLEAN MODE) \
+                ORDER BY score DESC, s.product_id LIMIT ?) found \
+             STRAIGHT_JOIN product p ON p.id = found.product_id \
+             LEFT JOIN product_translation t ON t.product_id = p.id AND t.locale = ? \
+             LEFT JOIN product_translation d ON d.product_id = p.id AND d.locale = ? \
+             WHERE COALESCE(t.name, d.name) IS NOT NULL ORDER BY found.score DESC, p.id"
+        )
+    };
+}
+
+const WORD_HITS: &str = hits!("search_word");
+const NGRAM_HITS: &str = hits!("search_ngram");
+const WORD_TITLES: &str = titles!("search_word");
+const NGRAM_TITLES: &str = titles!("search_ngram");
+const HIT_VALUES: &str = "SELECT f.product_id, f.value_id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) ids \
+     STRAIGHT_JOIN listing_facet f FORCE INDEX (listing_facet_product) ON f.product_id = ids.id AND f.category_id = 0";
+const CATEGORY_NAMES: &str = "SELECT c.slug, t.name FROM category_translation t STRAIGHT_JOIN category c \
+       ON c.id = t.category_id AND c.status = 'active' \
+     WHERE t.locale = ? AND t.name LIKE ? ORDER BY t.name LIMIT ?";
+const CATEGORY_NAMES_DEFAULT: &str = "SELECT c.slug, t.name FROM category_translation t STRAIGHT_JOIN category c \
+       ON c.id = t.category_id AND c.status = 'active' \
+     WHERE t.locale = ? AND t.name LIKE ? AND NOT EXISTS (SELECT 1 FROM category_translation own \
+       WHERE own.category_id = t.category_id AND own.locale = ?) ORDER BY t.name LIMIT ?";
+const BRAND_NAMES: &str = "SELECT slug, name FROM brand WHERE name LIKE ? ORDER BY name LIMIT ?";
+
+/// The statements of this module with their names.
+pub static STATEMENTS: &[(&str, &str)] = &[
+    ("search_word_hits", WORD_HITS),
+    ("search_ngram_hits", NGRAM_HITS),
+    ("search_word_titles", WORD_TITLES),
+    ("search_ngram_titles", NGRAM_TITLES),
+    ("search_hit_values", HIT_VALUES),
+    ("search_category_names", CATEGORY_NAMES),
+    ("search_category_names_default", CATEGORY_NAMES_DEFAULT),
+    ("search_brand_names", BRAND_NAMES),
+];
+
+/// A product that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Hit {
+    pub(super) product_id: i64,
+    pub(super) score: f64,
+    pub(super) price: i64,
+    pub(super) band: AvailabilityBand,
+}
+
+impl Hit {
+    /// The score as a key of cursors: in millionths, since the last digits of a score mean nothing.
+    pub(super) fn rank(&self) -> i64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a score beyond the range of i64 is the highest rank"
+        )]
+        let rank = (self.score * 1_000_000.0) as i64;
+        rank
+    }
+}
+
+/// The best hits, best first; of equal ones the older product first.
+pub(super) async fn hits(
+    connection: &mut MySqlConnection,
+    query: &ParsedQuery,
+    currency: Currency,
+    limit: u32,
+) -> Result<Vec<Hit>, sqlx::Error> {
+    let rows: Vec<(i64, f64, i64, String)> =
+        sqlx::query_as(if query.ngram { NGRAM_HITS } else { WORD_HITS })
+            .bind(&query.all)
+            .bind(&query.any)
+            .bind(currency.as_str())
+            .bind(query.locale.as_str())
+            .bind(&query.all)
+            .bind(i64::from(limit))
+            .fetch_all(connection)
+            .await?;
+    let mut hits: Vec<Hit> = rows
+        .into_iter()
+        .map(|(product_id, score, price, band)| {
+            let band = AvailabilityBand::from_word(&band).unwrap_or(AvailabilityBand::Out);
+            Hit {
+                product_id,
+                score,
+                price,
+                band,
+            }
+        })
+        .collect();
+    hits.sort_by_key(|hit| (std::cmp::Reverse(hit.rank()), hit.product_id));
+    Ok(hits)
+}
+
+/// The facet values of products given as a JSON list of ids.
+pub(super) async fn hit_values(
+    connection: &mut MySqlConnection,
+    ids: &str,
+) -> Result<Vec<(i64, i64)>, sqlx::Error> {
+    sqlx::query_as(HIT_VALUES)
+        .bind(ids)
+        .fetch_all(connection)
+        .await
+}
+
+/// Brands, categories and products of which the name goes on from what was typed.
+pub(super) async fn suggestions(
+    connection: &mut MySqlConnection,
+    query: &ParsedQuery,
+    text: &str,
+    currency: Currency,
+    locale: &Locale,
+    default_locale: &Locale,
+) -> Result<Vec<Suggestion>, SearchError> {
+    let pattern = like_prefix(text);
+    let mut suggestions = Vec::new();
+    let few: i64 = 3;
+    let suggested = |kind| move |(slug, text): (String, String)| Suggestion { kind, text, slug };
+
+    let mut categories: Vec<(String, String)> = sqlx::query_as(CATEGORY_NAMES)
+        .bind(locale.as_str())
+        .bind(&pattern)
+        .bind(few)
+        .fetch_all(&mut *connection)
+        .await?;
+    if locale != default_locale && categories.is_empty() {
+        categories = sqlx::query_as(CATEGORY_NAMES_DEFAULT)
+            .bind(default_locale.as_str())
+            .bind(&pattern)
+            .bind(locale.as_str())
+            .bind(few)
+            .fetch_all(&mut *connection)
+            .await?;
+    }
+    suggestions.extend(
+        categories
+            .into_iter()
+            .map(suggested(SuggestionKind::Category)),
+    );
+    let brands: Vec<(String, String)> = sqlx::query_as(BRAND_NAMES)
+        .bind(&pattern)
+        .bind(few)
+        .fetch_all(&mut *connection)
+        .await?;
+    suggestions.extend(brands.into_iter().map(suggested(SuggestionKind::Brand)));
+
+    let rest = i64::from(MAX_SUGGESTIONS) - i64::try_from(suggestions.len()).unwrap_or(i64::MAX);
+    let products: Vec<(String, String)> = sqlx::query_as(if query.ngram {
+        NGRAM_TITLES
+    } else {
+        WORD_TITLES
+    })
+    .bind(&query.all)
+    .bind(currency.as_str())
+    .bind(query.locale.as_str())
+    .bind(&query.all)
+    .bind(rest)
+    .bind(locale.as_str())
+    .bind(default_locale.as_str())
+    .fetch_all(connection)
+    .await?;
+    suggestions.extend(products.into_iter().map(suggested(SuggestionKind::Product)));
+    Ok(suggestions)
+}
