@@ -9,6 +9,7 @@
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
 //! - [`shop`]: the shop's own processes
+//! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@
 
 pub mod http;
 pub mod mysql;
+pub mod origin;
 pub mod ports;
 pub mod process;
 pub mod proxy;
@@ -27,3 +29,4 @@ pub mod valkey;
 pub mod varnish;
 pub mod wait;
 mod watcher;
+pub mod wire;

@@ -3,3 +3,4 @@
 pub mod headers;
 pub mod purge;
 pub mod tags;
+pub mod vcl;

@@ -7,4 +7,5 @@
     clippy::indexing_slicing
 )]
 
+mod edge_vcl;
 mod testbed;

@@ -1,0 +1,101 @@
+# Lookup
+
+sub vcl_hash {
+	hash_data(req.http.Host);
+	hash_data(req.url);
+	return (lookup);
+}
+
+sub vcl_hit {
+	var.set_real("expired", std.real(time=req.time) + std.real(duration=obj.ttl));
+	if (obj.http.Panono-Edge-Failure) {
+		# Not a page but the memory of a failure a moment ago. See panono_failed.
+		if (obj.http.Panono-Edge-Failure == "1" && !req.http.Panono-Stale) {
+			set req.http.Panono-Stale = "1";
+			set req.http.Panono-Forward = "stale";
+			set req.http.Panono-Forward-Status = obj.status;
+			return (restart);
+		}
+		set req.http.Panono-Forward = "miss";
+		set req.http.Panono-Collapsed = "1";
+		return (deliver);
+	}
+	if (req.http.Panono-Stale) {
+		if (obj.ttl + std.duration(obj.http.Panono-Edge-Stale-If-Error, 0s) >= 0s) {
+			set req.http.Panono-Detail = "stale-if-error";
+			return (deliver);
+		}
+		return (synth(503));
+	}
+	if (obj.ttl > 0s) {
+		# A background fetch has no client that looks again whether a purge passed it by (see vcl_deliver), so the first
+		# hits do: a purge that came within a second of it asks for one more fetch.
+		if (obj.http.Panono-Edge-Background && !req.http.Panono-Fetch &&
+		    std.real(var.global_get("purged"), 0.0) > std.real(obj.http.Panono-Edge-Stored, 0.0) - 1.0 &&
+		    std.real(var.global_get("purged"), 0.0) < std.real(obj.http.Panono-Edge-Stored, 0.0) + 1.0) {
+			set req.http.Panono-Purged = xkey.softpurge(req.http.Panono-Target-Tag);
+			set req.http.Panono-Fetch = "always";
+			set req.http.Panono-Forward = "stale";
+			return (restart);
+		}
+		if (std.real(time=req.time) < std.real(obj.http.Panono-Edge-Stored, 0.0) - 0.001 && !req.http.Panono-Forward) {
+			# Stored (to the millisecond) after this request arrived: it has waited for the fetch of another one.
+			set req.http.Panono-Forward = "miss";
+		}
+		if (req.http.Panono-Forward) {
+			set req.http.Panono-Collapsed = "1";
+		}
+		return (deliver);
+	}
+	# Stale. Soft-purged and expired objects look the same, and a soft purge passes over an object that has expired already.
+	# So it counts as expired, and may be shown while it is refreshed, only if no purge at all came since it went stale.
+	# The second covers the precision of the stored times.
+	if (!req.http.Panono-Fetch &&
+	    obj.ttl + std.duration(obj.http.Panono-Edge-Stale-While-Revalidate, 0s) >= 0s &&
+	    std.real(var.global_get("purged"), 0.0) < var.get_real("expired") - 1.0) {
+		set req.http.Panono-Detail = "stale-while-revalidate";
+		return (deliver);
+	}
+	if (req.http.Cache-Control ~ "(?i)(?:^|[ \t,])only-if-cached(?:$|[ \t,])") {
+		return (synth(504));
+	}
+	if (obj.ttl + std.duration(obj.http.Panono-Edge-Stale-If-Error, 0s) >= 0s) {
+		set req.http.Panono-Have-Stale = "1";
+	}
+	set req.http.Panono-Fetch = "1";
+	set req.http.Panono-Forward = "stale";
+	return (restart);
+}
+
+sub vcl_miss {
+	if (req.http.Panono-Stale) {
+		return (synth(503));
+	}
+	if (req.http.Cache-Control ~ "(?i)(?:^|[ \t,])only-if-cached(?:$|[ \t,])") {
+		return (synth(504));
+	}
+	if (!req.http.Panono-Forward) {
+		set req.http.Panono-Forward = "miss";
+	}
+	if (req.is_hitmiss) {
+		set req.http.Panono-Detail = "hit-for-miss";
+	}
+	unset req.http.Panono-Collapsed;
+	set req.http.Panono-Fetched = "1";
+	return (fetch);
+}
+
+sub vcl_pass {
+	if (req.method == "GET" || req.method == "HEAD") {
+		set req.http.Panono-Forward = "bypass";
+	} else {
+		set req.http.Panono-Forward = "method";
+	}
+	set req.http.Panono-Fetched = "1";
+	return (fetch);
+}
+
+sub vcl_pipe {
+	# Nothing leads here. A pipe would let a connection escape all that is above.
+	return (synth(405));
+}
