@@ -1,11 +1,11 @@
 //! From the outbox to the invalidation log.
 //!
 //! 1. Claim due purge rows and commit the claim. What the rows describe was committed before.
-//! 2. Read the primary's executed GTID set. The claim's own commit went through the server's commit queue after the
-//!    commits of the rows, so the set contains every one of them.
-//! 3. In one transaction, under the lock of the clock's row: append to the log, delete the claimed rows.
+//! 2. In one transaction, under the lock of the clock's row: read the primary's executed GTID set, append to the log,
+//!    delete the claimed rows. The claim's own commit went through the server's commit queue after the commits of the
+//!    rows, so the set contains every one of them; and it contains the sets of all rows before it in the log.
 //!
-//! A worker that dies after 1 or 2 leaves rows that are due again when the lease ends; one whose commit in 3 was not
+//! A worker that dies in between leaves rows that are due again when the lease ends; one whose commit in 2 was not
 //! answered has either done all of it or nothing. Two workers never write the same sequence, and a row that is logged
 //! twice costs a purge, never a stale page.
 
@@ -221,7 +221,7 @@ impl Dispatcher {
         Ok(ClaimedBatch { claim, rows })
     }
 
-    /// Steps 2 and 3: reads the GTID set, appends to the log and deletes the claimed rows. `None` when the claim was
+    /// Step 2: appends to the log, with the GTID set, and deletes the claimed rows. `None` when the claim was
     /// lost because its lease had ended.
     ///
     /// # Errors
@@ -231,9 +231,8 @@ impl Dispatcher {
         connection: &mut MySqlConnection,
         batch: &ClaimedBatch,
     ) -> Result<Option<i64>, sqlx::Error> {
-        let gtid = store_log::executed_gtid_set(connection).await?;
         let entries = coalesce(&batch.rows, self.settings.tags_per_entry);
-        store_log::append(connection, &batch.claim, &entries, &gtid).await
+        store_log::append(connection, &batch.claim, &entries).await
     }
 
     /// One round: claims a batch and moves it to the log.

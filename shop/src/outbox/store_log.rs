@@ -27,28 +27,18 @@ const DELETE_OLD: &str = "DELETE FROM invalidation WHERE created_at < NOW(6) - I
 const DELETE_UNSEEN_TARGETS: &str =
     "DELETE FROM purge_target WHERE seen_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
 
-/// The set of transactions that the primary has executed, without line breaks.
-pub(super) async fn executed_gtid_set(
-    connection: &mut MySqlConnection,
-) -> Result<String, sqlx::Error> {
-    let text: String = sqlx::query_scalar(SELECT_GTID)
-        .fetch_one(connection)
-        .await?;
-    Ok(text.split_whitespace().collect())
-}
-
 /// The newest sequence of the log.
 pub(crate) async fn newest_sequence(connection: &mut MySqlConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(SELECT_CLOCK).fetch_one(connection).await
 }
 
 /// Appends the entries and deletes the claimed rows they came from, in one transaction. The lock of the clock's row is
-/// held until the commit, so whoever sees a sequence sees all before it. `None` when the claim was lost to another worker.
+/// held until the commit, so whoever sees a sequence sees all before it; and the GTID set is read under that lock, so the
+/// set of a row contains the sets of all rows before it. `None` when the claim was lost to another worker.
 pub(super) async fn append(
     connection: &mut MySqlConnection,
     claim: &ClaimId,
     entries: &[Entry],
-    gtid: &str,
 ) -> Result<Option<i64>, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let mut sequence: i64 = sqlx::query_scalar(SELECT_CLOCK_FOR_UPDATE)
@@ -62,12 +52,14 @@ pub(super) async fn append(
         transaction.rollback().await?;
         return Ok(None);
     };
+    let gtid: String = sqlx::query_scalar(SELECT_GTID).fetch_one(&mut *transaction).await?;
+    let gtid: String = gtid.split_whitespace().collect();
     store::complete_claim(&mut transaction, claim).await?;
     for entry in entries {
         sequence += 1;
         sqlx::query(INSERT_INVALIDATION)
             .bind(sequence)
-            .bind(gtid)
+            .bind(&gtid)
             .bind(Json::<&TagSet>(&entry.tags))
             .bind(entry.kind == super::PurgeKind::Soft)
             .bind(changed_at)
