@@ -5,6 +5,7 @@
 //! - [`wait`]: waiting for a condition, with a limit
 //! - [`tools`]: where the servers' programs are
 //! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
+//! - [`fake`]: somebody else's service, as a test wants it to behave
 //! - [`http`]: a client
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
@@ -17,6 +18,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod fake;
 pub mod http;
 pub mod mysql;
 pub mod origin;
@@ -24,6 +26,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod shop;
+mod schema;
 pub mod tools;
 pub mod valkey;
 pub mod varnish;

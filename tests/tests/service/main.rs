@@ -8,4 +8,7 @@
 )]
 
 mod edge_vcl;
+mod media;
+mod outbox;
+mod purge;
 mod testbed;
