@@ -55,16 +55,28 @@ pub enum Reply {
 impl Reply {
     /// An answer with a body.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self::Answer { status, headers: Vec::new(), body: body.into() }
+        Self::Answer {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+        }
     }
 
     /// The same answer with one more header.
     #[must_use]
     pub fn with(self, name: &'static str, value: impl Into<String>) -> Self {
         match self {
-            Self::Answer { status, mut headers, body } => {
+            Self::Answer {
+                status,
+                mut headers,
+                body,
+            } => {
                 headers.push((name, value.into()));
-                Self::Answer { status, headers, body }
+                Self::Answer {
+                    status,
+                    headers,
+                    body,
+                }
             }
             other => other,
         }
@@ -83,7 +95,9 @@ pub struct FakeService {
 impl FakeService {
     /// Starts a service on a port of its own.
     pub async fn start(handler: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let handler: Arc<Handler> = Arc::new(handler);
@@ -93,7 +107,11 @@ impl FakeService {
                 tokio::spawn(serve(stream, Arc::clone(&handler), Arc::clone(&record)));
             }
         });
-        Self { address, requests, task }
+        Self {
+            address,
+            requests,
+            task,
+        }
     }
 
     /// Where it listens.
@@ -108,12 +126,18 @@ impl FakeService {
 
     /// All requests so far, in the order in which they were complete.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests.lock().expect("no test panics with the lock").clone()
+        self.requests
+            .lock()
+            .expect("no test panics with the lock")
+            .clone()
     }
 
     /// Forgets the requests so far.
     pub fn clear(&self) {
-        self.requests.lock().expect("no test panics with the lock").clear();
+        self.requests
+            .lock()
+            .expect("no test panics with the lock")
+            .clear();
     }
 }
 
@@ -126,10 +150,20 @@ impl Drop for FakeService {
 async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<Vec<Request>>>) {
     let mut buffer = Vec::new();
     while let Some(request) = read_request(&mut stream, &mut buffer).await {
-        record.lock().expect("no test panics with the lock").push(request.clone());
+        record
+            .lock()
+            .expect("no test panics with the lock")
+            .push(request.clone());
         let answer = match handler(&request) {
-            Reply::Answer { status, headers, body } => {
-                let mut text = format!("HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\n", body.len());
+            Reply::Answer {
+                status,
+                headers,
+                body,
+            } => {
+                let mut text = format!(
+                    "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\n",
+                    body.len()
+                );
                 for (name, value) in headers {
                     text.push_str(&format!("{name}: {value}\r\n"));
                 }
@@ -139,7 +173,8 @@ async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<V
             Reply::Cut => return,
             Reply::Hang => {
                 // Until the client gives up; no test waits as long as the limit.
-                let _ = tokio::time::timeout(Duration::from_secs(120), stream.read(&mut [0; 1])).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_secs(120), stream.read(&mut [0; 1])).await;
                 return;
             }
         };
@@ -164,12 +199,20 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
         .collect();
-    let length: usize = headers.get("content-length").and_then(|text| text.parse().ok()).unwrap_or(0);
+    let length: usize = headers
+        .get("content-length")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
     while buffer.len() < length {
         more(stream, buffer).await?;
     }
     let body = buffer.drain(..length).collect();
-    Some(Request { method, target, headers, body })
+    Some(Request {
+        method,
+        target,
+        headers,
+        body,
+    })
 }
 
 async fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {

@@ -16,7 +16,10 @@ impl TestDatabase<'_> {
     /// When a migration fails.
     pub async fn migrate(&self) -> Result<()> {
         let mut connection = self.connect().await?;
-        panono_shop::migrations::MIGRATOR.run(&mut connection).await.context("failed to migrate")
+        panono_shop::migrations::MIGRATOR
+            .run(&mut connection)
+            .await
+            .context("failed to migrate")
     }
 
     /// The shop's access to this database through the present primary alone, once it accepts writes.
@@ -24,7 +27,8 @@ impl TestDatabase<'_> {
     /// # Errors
     /// When it does not within a moment.
     pub async fn db(&self) -> Result<Db> {
-        self.db_of(Arrangement::Fixed, &[self.writer_url().await?]).await
+        self.db_of(Arrangement::Fixed, &[self.writer_url().await?])
+            .await
     }
 
     /// The shop's access to this database through these members, once one of them accepts writes.
@@ -34,15 +38,27 @@ impl TestDatabase<'_> {
     pub async fn db_of(&self, arrangement: Arrangement, urls: &[String]) -> Result<Db> {
         let members = urls
             .iter()
-            .map(|url| url.parse::<MySqlConnectOptions>().map(|options| options.ssl_mode(MySqlSslMode::Disabled)))
+            .map(|url| {
+                url.parse::<MySqlConnectOptions>()
+                    .map(|options| options.ssl_mode(MySqlSslMode::Disabled))
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let db = Db::start(DatabaseConfig {
             arrangement,
             members,
-            pool: PoolSize { max: 16, min: 1, acquire: Duration::from_secs(5) },
+            pool: PoolSize {
+                max: 16,
+                min: 1,
+                acquire: Duration::from_secs(5),
+            },
             write_deadline: Duration::from_secs(10),
         });
-        wait_until("the database to be writable", Duration::from_secs(20), async || db.is_writable()).await?;
+        wait_until(
+            "the database to be writable",
+            Duration::from_secs(20),
+            async || db.is_writable(),
+        )
+        .await?;
         Ok(db)
     }
 }

@@ -52,7 +52,9 @@ pub(super) async fn append(
         transaction.rollback().await?;
         return Ok(None);
     };
-    let gtid: String = sqlx::query_scalar(SELECT_GTID).fetch_one(&mut *transaction).await?;
+    let gtid: String = sqlx::query_scalar(SELECT_GTID)
+        .fetch_one(&mut *transaction)
+        .await?;
     let gtid: String = gtid.split_whitespace().collect();
     store::complete_claim(&mut transaction, claim).await?;
     for entry in entries {
