@@ -5,7 +5,7 @@
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish …) into .tools/
+tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish, a browser …) into .tools/
 	@tests/tools.sh
 
 demo: tools ## run a whole shop on this machine: database group, cache, edge, two shop processes, worker

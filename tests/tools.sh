@@ -3,7 +3,7 @@
 #
 #   tests/tools.sh              all sets
 #   tests/tools.sh mysql valkey only these sets
-#   tests/tools.sh --list       names of the sets
+#   tests/tools.sh --list       names of the sets, for: databases, edge, benches (nginx, wrk), browser tests (browser, axe)
 #
 # A program found in PATH that is recent enough is used as it is; else its Debian packages are unpacked under `.tools/`
 # (PANONO_TOOLS names another folder). Either way `.tools/bin/NAME` is a small script that starts it, and that is where
@@ -14,7 +14,7 @@ set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=${PANONO_TOOLS:-$repository/.tools}
-all_sets=(mysql valkey varnish)
+all_sets=(mysql valkey varnish nginx wrk browser axe)
 attempts=4
 
 say() { printf 'tools: %s\n' "$*" >&2; }
@@ -73,10 +73,20 @@ use_from_path() { printf 'exec %q "$@"\n' "$2" | write_program "$1"; }
 
 apt_options=()
 
-# apt_folder NAME: a private apt state, so that neither the system's lists nor its locks are touched.
+# apt_folder NAME: a private apt state, so that neither the system's lists nor its locks are touched. The machine's
+# settings hold (proxies, credentials), but for the commands that it runs after apt, which are about the system.
 apt_folder() {
+  local part
   apt_state=$tools/apt/$1
-  mkdir -p "$apt_state/lists/partial" "$apt_state/archives/partial" "$apt_state/preferences.d"
+  rm -rf "$apt_state/parts"
+  mkdir -p "$apt_state/lists/partial" "$apt_state/archives/partial" "$apt_state/preferences.d" "$apt_state/parts"
+  for part in /etc/apt/apt.conf.d/*; do
+    [ ! -r "$part" ] || ln -s "$part" "$apt_state/parts/"
+  done
+  printf '#clear %s;\n' {APT::Update,DPkg}::{Pre-Invoke,Post-Invoke,Post-Invoke-Success,Pre-Install-Pkgs} \
+    >"$apt_state/parts/zz-no-commands"
+  printf 'Dir::Etc::parts "%s/parts";\n' "$apt_state" >"$apt_state/apt.conf"
+  export APT_CONFIG=$apt_state/apt.conf
   apt_options=(
     -q=2
     -o "Dir::State=$apt_state" -o "Dir::State::lists=$apt_state/lists" -o "Dir::State::status=$apt_state/status"
@@ -87,7 +97,7 @@ apt_folder() {
     -o "Debug::NoLocking=1" -o "APT::Sandbox::User=root" -o "APT::Default-Release="
     -o "APT::Install-Recommends=0" -o "APT::Install-Suggests=0" -o "Acquire::Languages=none"
     -o "Acquire::Retries=3" -o "Acquire::http::Timeout=60" -o "Acquire::https::Timeout=60"
-    -o "APT::Update::Post-Invoke-Success::=" -o "APT::Update::Error-Mode=any"
+    -o "APT::Update::Error-Mode=any"
   )
 }
 
@@ -137,6 +147,8 @@ unpack() {
   rm -rf "$fresh"
   mkdir -p "$fresh"
   for package in "$apt_state"/archives/*.deb; do
+    # Beside the machine's own loader only the machine's own C library works.
+    case $apt_state:${package##*/} in */own:libc6_* | */own:libc-bin_*) continue ;; esac
     # Documentation and translations are the greater part of many packages and nothing here reads them.
     dpkg-deb --fsys-tarfile "$package" | tar -x -C "$fresh" --no-same-owner --keep-directory-symlink \
       --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*' --exclude='./dev/*'
@@ -171,8 +183,8 @@ SCRIPT
 own_libraries() {
   cat <<SCRIPT
 root=\$tools/$1
-for folder in "\$root"/usr/lib/*-linux-gnu*; do
-  LD_LIBRARY_PATH=\$folder:\$folder/${2:-.}\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+for folder in "\$root"/lib/*-linux-gnu* "\$root"/usr/lib/*-linux-gnu*${2:+ \"\$root\"/usr/lib/*-linux-gnu*/$2}; do
+  LD_LIBRARY_PATH=\$folder\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
 done
 export LD_LIBRARY_PATH
 SCRIPT
@@ -250,41 +262,137 @@ SCRIPT
   done
 }
 
+set_nginx() { # nginx, the yardstick of the benches
+  local found
+  if found=$(in_path nginx) && version_at_least "$("$found" -v 2>&1 | first_version)" 1.18; then
+    use_from_path nginx "$found"
+    return
+  fi
+  need_debian nginx
+  apt_own nginx nginx-common
+  unpack nginx nginx
+  { own_libraries nginx; printf '%s\n' 'exec "$root/usr/sbin/nginx" "$@"'; } | write_program nginx
+}
+
+set_wrk() { # wrk, the load of the benches
+  local found
+  if found=$(in_path wrk); then
+    use_from_path wrk "$found"
+    return
+  fi
+  need_debian wrk
+  apt_own wrk
+  unpack wrk wrk
+  { own_libraries wrk; printf '%s\n' 'exec "$root/usr/bin/wrk" "$@"'; } | write_program wrk
+}
+
+set_browser() { # chromium with the chromedriver of its version
+  local browser driver
+  if browser=$(in_path chromium) && driver=$(in_path chromedriver) &&
+    [ "$("$browser" --version 2>/dev/null | first_version)" = "$("$driver" --version | first_version)" ]; then
+    use_from_path chromium "$browser"
+    use_from_path chromedriver "$driver"
+    return
+  fi
+  need_debian 'chromium and chromedriver'
+  apt_own chromium chromium-common chromium-driver
+  unpack browser chromium chromium-driver fonts-dejavu-core
+  # Unpacked fonts are not where the machine looks for them, and a machine without a screen may have none at all.
+  cat >"$tools/browser/fonts.conf" <<'XML'
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
+<fontconfig>
+  <dir prefix="relative">usr/share/fonts</dir>
+  <dir>/usr/share/fonts</dir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
+</fontconfig>
+XML
+  {
+    own_libraries browser pulseaudio
+    # The sandbox would need a program owned by root. Tests open nothing but our own pages.
+    cat <<'SCRIPT'
+export FONTCONFIG_FILE="$root/fonts.conf"
+exec "$root/usr/lib/chromium/chromium" --no-sandbox "$@"
+SCRIPT
+  } | write_program chromium
+  { own_libraries browser pulseaudio; printf '%s\n' 'exec "$root/usr/bin/chromedriver" "$@"'; } | write_program chromedriver
+}
+
+set_axe() { # axe-core, the accessibility rules: one script, bundled by a Python package
+  local python folder wheel script
+  if python=$(in_path python3) && "$python" -m pip --version >/dev/null 2>&1; then
+    pip() { "$python" -m pip "$@"; }
+  else
+    need_debian 'python3 with pip'
+    say 'axe: this machine has no pip'
+    apt_own python3-pip
+    unpack pip python3-pip
+    own_libraries pip | { cat; printf '%s\n' \
+      'export PYTHONPATH="$root/usr/lib/python3/dist-packages"' \
+      '[ -x "$root/usr/bin/python3" ] && exec "$root/usr/bin/python3" "$@"' \
+      'exec python3 "$@"'; } | write_program python-with-pip
+    python=$tools/bin/python-with-pip
+    pip() { "$python" -m pip "$@"; }
+  fi
+  folder=$tools/.new.axe.$$
+  mkdir -p "$folder"
+  say 'axe: downloading the Python package axe-playwright-python'
+  with_attempts pip --quiet --disable-pip-version-check --retries 1 download --no-deps --only-binary=:all: --dest "$folder" \
+    'axe-playwright-python>=0.1.4' >&2 || fail 'axe: the package could not be downloaded, see above'
+  wheel=$(find "$folder" -name '*.whl' -print -quit)
+  "$python" -m zipfile -e "$wheel" "$folder/unpacked"
+  script=$(find "$folder/unpacked" -name axe.min.js -print -quit)
+  [ -n "$script" ] || fail "axe: there is no axe.min.js in $(basename "$wheel")"
+  mkdir -p "$tools/share"
+  mv "$script" "$tools/share/axe.min.js"
+  rm -rf "$folder" "$tools/pip" "$tools/bin/python-with-pip"
+}
+
 # ---------------------------------------------------------------- main
 
-# recipe SET: a set is made anew when its own function or its kind of source changed.
+# recipe SET: a set is made anew when its own function, or what writes its programs, has changed.
 recipe() { declare -f "set_$1" own_loader own_libraries use_from_path write_program | sha256sum | cut -d' ' -f1; }
 
-programs_of() {
+# What a set brings, as paths in `.tools`.
+brought_by() {
   case $1 in
-  mysql) echo mysqld ;;
-  valkey) echo valkey-server ;;
-  varnish) echo varnishd varnishadm varnishlog ;;
+  mysql) echo bin/mysqld ;;
+  valkey) echo bin/valkey-server ;;
+  varnish) echo bin/varnishd bin/varnishadm bin/varnishlog ;;
+  nginx | wrk) echo "bin/$1" ;;
+  browser) echo bin/chromium bin/chromedriver ;;
+  axe) echo share/axe.min.js ;;
   esac
 }
 
-# complete SET: its stamp is of this recipe, and its programs can still be started.
+# version_of PATH: by starting the program, which proves that it can be started.
+version_of() {
+  local path=$tools/$1
+  case $1 in
+  bin/mysqld) "$path" --version 2>&1 | grep -oE 'Ver [0-9.]+' ;;
+  bin/valkey-server) "$path" --version 2>&1 | grep -oE 'v=[0-9.]+' ;;
+  bin/varnishadm) "$tools/bin/varnishd" -V 2>&1 ;; # it has no option to tell its own
+  bin/nginx | bin/wrk) "$path" -v 2>&1 ;;
+  bin/chrom*) "$path" --version 2>/dev/null ;;
+  share/*) head -c 200 "$path" ;;
+  *) "$path" -V 2>&1 ;;
+  esac | first_version
+}
+
+# complete SET: its stamp is of this recipe and all that it brings is there and starts. Fills `versions`.
+declare -A versions
 complete() {
-  local program
+  local path
   [ "$(cat "$tools/stamps/$1" 2>/dev/null)" = "$(recipe "$1")" ] || return 1
-  for program in $(programs_of "$1"); do
-    version_of "$program" >/dev/null || return 1
+  for path in $(brought_by "$1"); do
+    [ -e "$tools/$path" ] || return 1
+    versions[$path]=$(version_of "$path")
+    [ -n "${versions[$path]}" ] || return 1
   done
 }
 
-version_of() {
-  local found
-  case $1 in
-  mysqld) found=$("$tools/bin/mysqld" --version 2>&1 | grep -oE 'Ver [0-9.]+' | first_version) ;;
-  valkey-server) found=$("$tools/bin/valkey-server" --version 2>&1 | grep -oE 'v=[0-9.]+' | first_version) ;;
-  varnishadm) found=$("$tools/bin/varnishd" -V 2>&1 | first_version) ;; # it has no option to tell its own
-  *) found=$("$tools/bin/$1" -V 2>&1 | first_version) ;;
-  esac
-  [ -n "$found" ] && printf '%s\n' "$found"
-}
-
 main() {
-  local sets=("$@") name program
+  local sets=("$@") name path
   [ "${1:-}" != --list ] || { printf '%s\n' "${all_sets[@]}"; return; }
   [ ${#sets[@]} -gt 0 ] || sets=("${all_sets[@]}")
   for name in "${sets[@]}"; do
@@ -302,13 +410,15 @@ main() {
     "set_$name" 9>&-
     recipe "$name" >"$tools/stamps/$name.new"
     mv "$tools/stamps/$name.new" "$tools/stamps/$name"
-    complete "$name" || { rm -f "$tools/stamps/$name"; fail "$name was installed but does not start: run $tools/bin/$(programs_of "$name" | cut -d' ' -f1) to see why"; }
+    complete "$name" && continue
+    rm -f "$tools/stamps/$name"
+    fail "$name was installed but does not start: see what these say: $(brought_by "$name" | sed "s,[^ ]*,$tools/&,g")"
   done
   # The package lists are large, soon out of date, and read anew when something is to be installed.
   rm -rf "$tools/apt"
   for name in "${sets[@]}"; do
-    for program in $(programs_of "$name"); do
-      printf '%-16s %-50s %s\n' "$program" "$tools/bin/$program" "$(version_of "$program")"
+    for path in $(brought_by "$name"); do
+      printf '%-16s %-50s %s\n' "${path##*/}" "$tools/$path" "${versions[$path]}"
     done
   done
 }
