@@ -3,7 +3,9 @@
 pub mod admin;
 pub mod cache;
 pub mod catalog;
+pub mod command;
 pub mod config;
+pub mod content;
 pub mod db;
 pub mod edge;
 pub mod media;
@@ -13,6 +15,7 @@ pub mod search;
 pub mod storefront;
 pub mod telemetry;
 pub mod web;
+pub mod worker;
 
 pub mod migrations {
     //! The schema, embedded in the binary.

@@ -1,11 +1,16 @@
 //! The SQL of categories as shoppers see them.
 
+use std::collections::BTreeMap;
+
 use sqlx::MySqlConnection;
 
 use super::category::{
     Answer, CategoryLink, CategoryNode, CategoryPage, Lookup, MAX_CHILDREN, MAX_NAVIGATION, tree,
 };
 use super::identifier::{Locale, Slug};
+use super::json_list;
+use super::listing::Image;
+use super::money::Currency;
 
 const NAVIGATION: &str = "WITH RECURSIVE shown (id, parent_id, level) AS ( \
        SELECT id, parent_id, 1 FROM category WHERE parent_id IS NULL AND status = 'active' \
@@ -33,6 +38,17 @@ const CHILDREN: &str = "SELECT c.id, c.parent_id, c.slug, COALESCE(t.name, d.nam
 const REDIRECT: &str = "SELECT c.id, c.slug, c.status FROM slug_redirect r STRAIGHT_JOIN category c ON c.id = r.target_id \
      WHERE r.kind = 'category' AND r.slug = ?";
 
+/// A picture for each category: its own, else that of the first product in it that has one, of its first twenty.
+const PICTURES: &str = "SELECT c.id, m.hash, m.width, m.height \
+  FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS wanted JOIN category c ON c.id = wanted.id \
+  LEFT JOIN LATERAL ( \
+    SELECT pm.hash FROM ( \
+      SELECT l.product_id, l.position FROM listing l WHERE l.category_id = c.id AND l.currency = ? \
+      ORDER BY l.position, l.product_id LIMIT 20) AS beginning \
+    JOIN product_media pm ON pm.product_id = beginning.product_id AND pm.hash IS NOT NULL \
+    ORDER BY beginning.position, pm.position LIMIT 1) AS shown ON TRUE \
+  JOIN media m ON m.hash = COALESCE(c.media_hash, shown.hash)";
+
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
     ("category_navigation", NAVIGATION),
@@ -40,6 +56,7 @@ pub static STATEMENTS: &[(&str, &str)] = &[
     ("category_above", ABOVE),
     ("category_children", CHILDREN),
     ("category_redirect", REDIRECT),
+    ("category_pictures", PICTURES),
 ];
 
 #[derive(Debug, sqlx::FromRow)]
@@ -200,4 +217,30 @@ async fn redirect(
         Some((id, _, status)) if status == "archived" => Lookup::Gone(id),
         Some((id, ..)) => Lookup::NotFound(Some(id)),
     })
+}
+
+/// Pictures of categories by their ids. Those without any are left out.
+///
+/// # Errors
+/// Those of the database.
+pub async fn category_pictures(
+    connection: &mut MySqlConnection,
+    ids: &[i64],
+    currency: Currency,
+) -> Result<BTreeMap<i64, Image>, sqlx::Error> {
+    let rows: Vec<(i64, String, i32, i32)> = sqlx::query_as(PICTURES)
+        .bind(json_list(ids)?)
+        .bind(currency.as_str())
+        .fetch_all(connection)
+        .await?;
+    let picture = |(id, hash, width, height)| {
+        let image = Image {
+            hash,
+            alt: String::new(),
+            width,
+            height,
+        };
+        (id, image)
+    };
+    Ok(rows.into_iter().map(picture).collect())
 }

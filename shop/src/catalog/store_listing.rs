@@ -488,6 +488,30 @@ pub async fn listing_page(
     })
 }
 
+/// The first cards of a listing, without counting anything, and when a scheduled change will alter them.
+///
+/// # Errors
+/// As of [`listing_page`]; the query's filters and start are ignored.
+pub async fn first_cards(
+    connection: &mut MySqlConnection,
+    query: &ListingQuery,
+    now: OffsetDateTime,
+) -> Result<(Vec<Card>, Option<OffsetDateTime>), ListingError> {
+    query.check()?;
+    let chosen = chosen(
+        connection,
+        &Filters::default(),
+        query.category,
+        &query.locale,
+    )
+    .await?;
+    let unlimited = Total::capped(0, TOTAL_CAP);
+    let mut items = page(connection, query, &chosen, None, unlimited).await?;
+    items.truncate(usize::try_from(query.limit).unwrap_or(usize::MAX));
+    let valid_until = valid_until(connection, query.category, query.currency, &items, now).await?;
+    Ok((items, valid_until))
+}
+
 /// Finds the values that are filtered by. One that does not exist matches nothing.
 pub(crate) async fn chosen(
     connection: &mut MySqlConnection,

@@ -108,10 +108,10 @@ impl Reader {
         self.member.suspect();
     }
 
-    /// The member's name, for logs.
+    /// The member that the connection belongs to, to be told or named after the connection is gone.
     #[must_use]
-    pub fn member(&self) -> &str {
-        &self.member.name
+    pub fn member(&self) -> Arc<Member> {
+        Arc::clone(&self.member)
     }
 }
 

@@ -131,7 +131,6 @@ pub(super) fn frame(locale: Locale, currency: Currency) -> Frame {
 pub(super) fn picture(hash: &str) -> Picture {
     Picture {
         hash: hash.to_owned(),
-        extension: "jpg".to_owned(),
         width: 1200,
         height: 1200,
         alt: String::new(),

@@ -257,6 +257,12 @@ messages! {
     empty_listing_title,
     /// What to do about it.
     empty_listing_help,
+    /// The sentence of the home page under its heading.
+    home_text,
+    /// Heading of products that staff placed first.
+    our_picks,
+    /// Heading of the latest products.
+    new_arrivals,
     /// Heading of a category without products.
     empty_category_title,
     /// What to do about it.

@@ -1,6 +1,6 @@
 //! What search engines and link previews read.
 
-mod sitemap;
+pub mod sitemap;
 mod structured;
 
 pub use sitemap::{

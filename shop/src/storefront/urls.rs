@@ -200,14 +200,13 @@ impl Preset {
     }
 }
 
-/// `/media/{hash}/{preset}.{extension}`: where a picture is served from for ever.
+/// `/media/{hash}/{preset}`: where a picture is served from for ever. Its format is the answer's `Content-Type`.
 #[must_use]
-pub fn media(hash: &str, preset: Preset, extension: &str) -> String {
+pub fn media(hash: &str, preset: Preset) -> String {
     format!(
-        "/media/{}/{}.{}",
+        "/media/{}/{}",
         utf8_percent_encode(hash, PATH_SEGMENT),
-        preset.name(),
-        utf8_percent_encode(extension, PATH_SEGMENT)
+        preset.name()
     )
 }
 
@@ -254,10 +253,7 @@ mod tests {
             EUROS.product("a/../b?c#d\"<茶>"),
             "/en/p/a%2F..%2Fb%3Fc%23d%22%3C%E8%8C%B6%3E"
         );
-        assert_eq!(
-            media("ab/../c", Preset::Card, "jpg"),
-            "/media/ab%2F..%2Fc/card.jpg"
-        );
+        assert_eq!(media("ab/../c", Preset::Card), "/media/ab%2F..%2Fc/card");
     }
 
     #[test]

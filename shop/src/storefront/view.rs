@@ -140,8 +140,6 @@ impl LinkTarget {
 pub struct Picture {
     /// SHA-256 of the original, in hexadecimal.
     pub hash: String,
-    /// File extension of the scaled pictures: `jpg`, `png` or `webp`.
-    pub extension: String,
     /// Width of the original in pixels.
     pub width: u32,
     /// Height of the original in pixels.
@@ -154,7 +152,7 @@ impl Picture {
     /// Where it is in one size.
     #[must_use]
     pub fn url(&self, preset: Preset) -> String {
-        media(&self.hash, preset, &self.extension)
+        media(&self.hash, preset)
     }
 
     /// Its width in one size.
@@ -610,15 +608,14 @@ mod tests {
     fn a_small_picture_is_named_once() {
         let picture = |width, height| Picture {
             hash: "abc".to_owned(),
-            extension: "jpg".to_owned(),
             width,
             height,
             alt: String::new(),
         };
-        assert_eq!(picture(300, 300).srcset(), "/media/abc/card.jpg 300w");
+        assert_eq!(picture(300, 300).srcset(), "/media/abc/card 300w");
         assert_eq!(
             picture(1200, 600).srcset(),
-            "/media/abc/card.jpg 400w, /media/abc/detail.jpg 800w, /media/abc/zoom.jpg 1200w"
+            "/media/abc/card 400w, /media/abc/detail 800w, /media/abc/zoom 1200w"
         );
     }
 }

@@ -172,6 +172,14 @@ impl ApiError {
         }
     }
 
+    /// Something that the shop depends on is away. The cause goes to the log only.
+    pub fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self {
+            source: Some(Box::new(source)),
+            ..Self::new(Code::Unavailable)
+        }
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn problem(&self, request_id: Option<String>) -> Problem {

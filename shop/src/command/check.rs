@@ -1,0 +1,93 @@
+//! `panono-shop check`
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::CommandResult;
+use super::serve::ServeArgs;
+use crate::db::{Db, migrate};
+
+/// Arguments of `check`: those of `serve`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    serve: ServeArgs,
+    /// Look at the settings only; connect to nothing
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(super) async fn run(args: CheckArgs) -> CommandResult {
+    let settings = match args.serve.settings() {
+        Ok(settings) => settings,
+        Err(problems) => {
+            for problem in &problems.0 {
+                eprintln!("{problem}");
+            }
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    if args.offline {
+        println!("the settings can be used");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut problems = Vec::new();
+    check_database(settings.database, &mut problems).await;
+    if let Some(url) = &settings.cache.l2_url
+        && let Err(error) = check_cache(url).await
+    {
+        problems.push(format!(
+            "PANONO_CACHE_URL: the cache does not answer: {error}"
+        ));
+    }
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if problems.is_empty() {
+        println!("the settings can be used, and what they point to answers");
+        Ok(ExitCode::SUCCESS)
+    } else {
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+async fn check_database(config: crate::db::DatabaseConfig, problems: &mut Vec<String>) {
+    let db = Db::start(config);
+    if let Err(error) = db
+        .wait_for_primary(Instant::now() + Duration::from_secs(5))
+        .await
+    {
+        problems.push(format!("database: {error}"));
+    }
+    for member in db.members() {
+        if !member.evidence().answered {
+            problems.push(format!(
+                "database: member {} does not answer, or refuses these credentials",
+                member.name
+            ));
+        }
+    }
+    if let Ok(mut primary) = db.primary().await {
+        match migrate::is_current(&mut primary.connection).await {
+            Ok(true) => {}
+            Ok(false) => problems.push(
+                "database: the schema is older than this release; run `panono-shop migrate`"
+                    .to_owned(),
+            ),
+            Err(error) => problems.push(format!("database: the schema cannot be read: {error}")),
+        }
+    }
+}
+
+async fn check_cache(url: &str) -> Result<(), redis::RedisError> {
+    let client = redis::Client::open(url)?;
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(2)))
+        .set_response_timeout(Some(Duration::from_secs(2)));
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
+    redis::cmd("PING").query_async(&mut connection).await
+}

@@ -1,0 +1,3 @@
+//! Pages of text: about, shipping, returns; and posts.
+
+pub mod store;

@@ -1,0 +1,171 @@
+//! The categories and links around every page, kept in the process and judged like any cached answer.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sqlx::MySqlConnection;
+use time::OffsetDateTime;
+
+use super::{BuildError, Public};
+use crate::cache::page::hash_tag;
+use crate::catalog::category::CategoryNode;
+use crate::catalog::model::{Currency as CatalogueCurrency, Locale as CatalogueLocale};
+use crate::catalog::store_category;
+use crate::content::store::{self as content, Kind};
+use crate::storefront::i18n::Locale;
+use crate::storefront::money::Currency;
+use crate::storefront::view::{Frame, Link, LinkGroup, LinkTarget, MenuCategory};
+
+/// Levels of categories in the menu.
+const LEVELS: u32 = 2;
+/// Links to content pages in the footer.
+const FOOTER_LINKS: u32 = 12;
+
+/// The parts of the frame that come from the database, by language.
+#[derive(Debug, Default)]
+pub struct Menu {
+    kept: Mutex<HashMap<Locale, (i64, Arc<Parts>)>>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    menu: Vec<MenuCategory>,
+    footer: Vec<LinkGroup>,
+    tree: Vec<CategoryNode>,
+}
+
+/// The frame of a page, and the tree of categories that its menu shows.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) frame: Frame,
+    parts: Arc<Parts>,
+}
+
+impl Surroundings {
+    pub(super) fn tree(&self) -> &[CategoryNode] {
+        &self.parts.tree
+    }
+}
+
+/// The frame for pages in a language and a currency.
+pub(super) async fn surroundings(
+    public: &Public,
+    connection: &mut MySqlConnection,
+    sequence: i64,
+    locale: Locale,
+    currency: Currency,
+) -> Result<Surroundings, BuildError> {
+    let kept = {
+        let kept = public
+            .menu
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        kept.get(&locale).cloned()
+    };
+    let tags = [hash_tag("m-menu"), hash_tag("g-any")];
+    let parts = match kept {
+        Some((made_at, parts)) if public.cache.freshness().is_right(made_at, &tags) => parts,
+        _ => {
+            let parts = Arc::new(load(public, connection, locale).await?);
+            let mut kept = public
+                .menu
+                .kept
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            kept.insert(locale, (sequence, Arc::clone(&parts)));
+            parts
+        }
+    };
+    let frame = Frame {
+        locale,
+        currency,
+        menu: parts.menu.clone(),
+        footer: parts.footer.clone(),
+        announcement: None,
+    };
+    Ok(Surroundings { frame, parts })
+}
+
+async fn load(
+    public: &Public,
+    connection: &mut MySqlConnection,
+    locale: Locale,
+) -> Result<Parts, BuildError> {
+    let language = public.language(locale);
+    let default = public.default_language();
+    let tree = store_category::navigation(connection, &language, &default, LEVELS).await?;
+    let now = OffsetDateTime::now_utc();
+    let pages = content::listed(
+        connection,
+        Kind::Page,
+        &language,
+        &default,
+        now,
+        0,
+        FOOTER_LINKS,
+    )
+    .await?;
+    let links: Vec<Link> = pages
+        .into_iter()
+        .map(|page| Link {
+            label: page.title,
+            target: LinkTarget::Page(page.slug),
+        })
+        .collect();
+    let mut footer = vec![LinkGroup {
+        heading: locale.messages().shop_by_category.to_owned(),
+        links: tree
+            .iter()
+            .take(8)
+            .map(|node| Link {
+                label: node.category.name.clone(),
+                target: LinkTarget::Category(node.category.slug.as_str().to_owned()),
+            })
+            .collect(),
+    }];
+    if !links.is_empty() {
+        footer.push(LinkGroup {
+            heading: public.site.name.clone(),
+            links,
+        });
+    }
+    Ok(Parts {
+        menu: tree.iter().map(menu_category).collect(),
+        footer,
+        tree,
+    })
+}
+
+fn menu_category(node: &CategoryNode) -> MenuCategory {
+    MenuCategory {
+        slug: node.category.slug.as_str().to_owned(),
+        name: node.category.name.clone(),
+        children: node.children.iter().map(menu_category).collect(),
+    }
+}
+
+impl Public {
+    /// A language as the catalogue knows it.
+    pub(super) fn language(&self, locale: Locale) -> CatalogueLocale {
+        let tag = locale.tag();
+        self.catalogue
+            .locales()
+            .find(|known| known.as_str().eq_ignore_ascii_case(tag))
+            .unwrap_or(&self.catalogue.default_locale)
+            .clone()
+    }
+
+    /// The language of texts that are missing in another.
+    pub(super) fn default_language(&self) -> CatalogueLocale {
+        self.catalogue.default_locale.clone()
+    }
+
+    /// A currency as the catalogue knows it.
+    pub(super) fn currency(&self, currency: Currency) -> CatalogueCurrency {
+        self.catalogue
+            .currencies()
+            .find(|known| known.as_str() == currency.code())
+            .unwrap_or(self.catalogue.default_currency)
+    }
+}
