@@ -12,6 +12,7 @@ pub mod media;
 pub mod outbound;
 pub mod outbox;
 pub mod search;
+pub mod seed;
 pub mod storefront;
 pub mod telemetry;
 pub mod web;

@@ -32,21 +32,85 @@ struct Palette {
 }
 
 const fn colour(red: u8, green: u8, blue: u8) -> Colour {
-    Colour { red: red as f32 / 255.0, green: green as f32 / 255.0, blue: blue as f32 / 255.0 }
+    Colour {
+        red: red as f32 / 255.0,
+        green: green as f32 / 255.0,
+        blue: blue as f32 / 255.0,
+    }
 }
 
 /// Muted colours as of clay, linen and wood.
 const PALETTES: [Palette; 10] = [
-    Palette { wall: colour(236, 228, 214), table: colour(222, 209, 189), main: colour(176, 108, 78), second: colour(232, 214, 188), dark: colour(74, 52, 42) },
-    Palette { wall: colour(219, 226, 222), table: colour(201, 212, 206), main: colour(92, 122, 108), second: colour(226, 219, 200), dark: colour(42, 58, 52) },
-    Palette { wall: colour(224, 227, 233), table: colour(206, 211, 220), main: colour(62, 86, 122), second: colour(222, 214, 203), dark: colour(34, 42, 60) },
-    Palette { wall: colour(241, 231, 219), table: colour(231, 214, 195), main: colour(212, 166, 96), second: colour(122, 88, 62), dark: colour(82, 60, 40) },
-    Palette { wall: colour(238, 226, 222), table: colour(226, 208, 202), main: colour(190, 122, 116), second: colour(238, 224, 210), dark: colour(92, 54, 52) },
-    Palette { wall: colour(233, 232, 226), table: colour(217, 215, 206), main: colour(236, 232, 222), second: colour(168, 150, 124), dark: colour(64, 60, 54) },
-    Palette { wall: colour(226, 224, 216), table: colour(208, 204, 193), main: colour(72, 72, 70), second: colour(196, 164, 118), dark: colour(36, 35, 34) },
-    Palette { wall: colour(229, 230, 216), table: colour(213, 214, 195), main: colour(138, 144, 92), second: colour(234, 226, 198), dark: colour(60, 62, 38) },
-    Palette { wall: colour(232, 226, 234), table: colour(216, 207, 219), main: colour(128, 104, 134), second: colour(228, 212, 200), dark: colour(58, 46, 64) },
-    Palette { wall: colour(221, 230, 232), table: colour(202, 215, 218), main: colour(74, 132, 140), second: colour(240, 228, 206), dark: colour(36, 62, 68) },
+    Palette {
+        wall: colour(236, 228, 214),
+        table: colour(222, 209, 189),
+        main: colour(176, 108, 78),
+        second: colour(232, 214, 188),
+        dark: colour(74, 52, 42),
+    },
+    Palette {
+        wall: colour(219, 226, 222),
+        table: colour(201, 212, 206),
+        main: colour(92, 122, 108),
+        second: colour(226, 219, 200),
+        dark: colour(42, 58, 52),
+    },
+    Palette {
+        wall: colour(224, 227, 233),
+        table: colour(206, 211, 220),
+        main: colour(62, 86, 122),
+        second: colour(222, 214, 203),
+        dark: colour(34, 42, 60),
+    },
+    Palette {
+        wall: colour(241, 231, 219),
+        table: colour(231, 214, 195),
+        main: colour(212, 166, 96),
+        second: colour(122, 88, 62),
+        dark: colour(82, 60, 40),
+    },
+    Palette {
+        wall: colour(238, 226, 222),
+        table: colour(226, 208, 202),
+        main: colour(190, 122, 116),
+        second: colour(238, 224, 210),
+        dark: colour(92, 54, 52),
+    },
+    Palette {
+        wall: colour(233, 232, 226),
+        table: colour(217, 215, 206),
+        main: colour(236, 232, 222),
+        second: colour(168, 150, 124),
+        dark: colour(64, 60, 54),
+    },
+    Palette {
+        wall: colour(226, 224, 216),
+        table: colour(208, 204, 193),
+        main: colour(72, 72, 70),
+        second: colour(196, 164, 118),
+        dark: colour(36, 35, 34),
+    },
+    Palette {
+        wall: colour(229, 230, 216),
+        table: colour(213, 214, 195),
+        main: colour(138, 144, 92),
+        second: colour(234, 226, 198),
+        dark: colour(60, 62, 38),
+    },
+    Palette {
+        wall: colour(232, 226, 234),
+        table: colour(216, 207, 219),
+        main: colour(128, 104, 134),
+        second: colour(228, 212, 200),
+        dark: colour(58, 46, 64),
+    },
+    Palette {
+        wall: colour(221, 230, 232),
+        table: colour(202, 215, 218),
+        main: colour(74, 132, 140),
+        second: colour(240, 228, 206),
+        dark: colour(36, 62, 68),
+    },
 ];
 
 /// Draws an object. The number chooses its colours and varies its shape a little.
@@ -66,7 +130,10 @@ pub fn draw(kind: Kind, number: u64, side: u16) -> RgbImage {
 /// When the encoder fails, which no drawing makes happen.
 pub fn jpeg(kind: Kind, number: u64) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
-    draw(kind, number, SIDE).write_with_encoder(JpegEncoder::new_with_quality(Cursor::new(&mut bytes), JPEG_QUALITY))?;
+    draw(kind, number, SIDE).write_with_encoder(JpegEncoder::new_with_quality(
+        Cursor::new(&mut bytes),
+        JPEG_QUALITY,
+    ))?;
     Ok(bytes)
 }
 
@@ -94,7 +161,12 @@ impl Variation {
         };
         let palette = next();
         let mut unit = || f32::from(u16::try_from(next() >> 48).unwrap_or_default()) / 65_535.0;
-        Self { palette, width: unit() * 2.0 - 1.0, height: unit() * 2.0 - 1.0, detail: unit() }
+        Self {
+            palette,
+            width: unit() * 2.0 - 1.0,
+            height: unit() * 2.0 - 1.0,
+            detail: unit(),
+        }
     }
 }
 
@@ -133,7 +205,9 @@ mod tests {
     fn the_jpeg_is_a_jpeg() {
         let picture = draw(Kind::Mug, 1, 96);
         let mut bytes = Vec::new();
-        picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)).unwrap();
+        picture
+            .write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))
+            .unwrap();
         let read = image::load_from_memory(&bytes).unwrap();
         assert_eq!((read.width(), read.height()), (96, 96));
     }

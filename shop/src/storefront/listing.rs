@@ -83,7 +83,7 @@ impl<'a> ListingContent<'a> {
         listing: &'a Listing,
         locale: Locale,
         url: &dyn Fn(&ListingQuery) -> String,
-        action_with_currency: String,
+        action_with_currency: &str,
     ) -> Self {
         let text = locale.messages();
         let query = &listing.query;

@@ -197,7 +197,7 @@ pub fn category(view: &CategoryView, site: &Site, frame: &Frame) -> Result<Strin
         &view.listing,
         frame.locale,
         &|query| urls.category_listing(&view.slug, query),
-        urls.category(&view.slug),
+        &urls.category(&view.slug),
     );
     let page = Page::new(
         site,
@@ -253,7 +253,7 @@ pub fn search(view: &SearchView, site: &Site, frame: &Frame) -> Result<String, a
         &view.listing,
         frame.locale,
         &|query| urls.search_listing(query),
-        urls.search_action(),
+        &urls.search_action(),
     );
     let mut page = Page::new(
         site,
@@ -426,7 +426,7 @@ pub fn error(view: &ErrorView, site: &Site, frame: &Frame) -> Result<String, ask
 }
 
 /// The first text that is not empty.
-fn first_filled<'text>(texts: [&'text str; 3]) -> &'text str {
+fn first_filled(texts: [&str; 3]) -> &str {
     texts
         .into_iter()
         .find(|text| !text.is_empty())

@@ -36,7 +36,7 @@ pub fn organization(site: &Site, icon_path: &str) -> Value {
         "logo": format!("{}{icon_path}", site.origin),
     });
     if let Some(email) = &site.email {
-        value["email"] = json!(email);
+        set(&mut value, "email", json!(email));
     }
     value
 }
@@ -111,13 +111,17 @@ pub fn product(site: &Site, urls: &Urls, view: &ProductView, description: &str) 
         "inLanguage": urls.locale.tag(),
     });
     if !description.is_empty() {
-        value["description"] = json!(description);
+        set(&mut value, "description", json!(description));
     }
     if let Some(brand) = &view.brand {
-        value["brand"] = json!({ "@type": "Brand", "name": brand.name });
+        set(
+            &mut value,
+            "brand",
+            json!({ "@type": "Brand", "name": brand.name }),
+        );
     }
     if let Some(category) = view.categories.last() {
-        value["category"] = json!(category.name);
+        set(&mut value, "category", json!(category.name));
     }
     let pictures: Vec<String> = view
         .pictures
@@ -125,18 +129,18 @@ pub fn product(site: &Site, urls: &Urls, view: &ProductView, description: &str) 
         .map(|picture| format!("{}{}", site.origin, picture.url(Preset::Zoom)))
         .collect();
     if !pictures.is_empty() {
-        value["image"] = json!(pictures);
+        set(&mut value, "image", json!(pictures));
     }
     match (view.variants.as_slice(), offers.as_slice()) {
         ([variant], [offer]) => {
-            value["sku"] = json!(variant.sku);
+            set(&mut value, "sku", json!(variant.sku));
             if let Some(gtin) = &variant.gtin {
-                value["gtin"] = json!(gtin);
+                set(&mut value, "gtin", json!(gtin));
             }
-            value["offers"] = offer.clone();
+            set(&mut value, "offers", offer.clone());
         }
         ([], _) | (_, []) => {}
-        (variants, offers) => value["offers"] = aggregate_offer(variants, offers),
+        (variants, offers) => set(&mut value, "offers", aggregate_offer(variants, offers)),
     }
     value
 }
@@ -153,22 +157,30 @@ fn offer(site: &Site, locale: Locale, variant: &Variant, address: &str) -> Value
         "seller": { "@id": format!("{}/#organization", site.origin) },
     });
     if !variant.values.is_empty() {
-        value["name"] = json!(variant.values.join(match locale {
-            Locale::En => ", ",
-            Locale::ZhCn => "，",
-        }));
+        set(
+            &mut value,
+            "name",
+            json!(variant.values.join(match locale {
+                Locale::En => ", ",
+                Locale::ZhCn => "，",
+            })),
+        );
     }
     if let Some(gtin) = &variant.gtin {
-        value["gtin"] = json!(gtin);
+        set(&mut value, "gtin", json!(gtin));
     }
     if let Some(day) = variant.price.valid_until {
         // ISO 8601, as schema.org's Date asks.
-        value["priceValidUntil"] = json!(format!(
-            "{:04}-{:02}-{:02}",
-            day.year(),
-            u8::from(day.month()),
-            day.day()
-        ));
+        set(
+            &mut value,
+            "priceValidUntil",
+            json!(format!(
+                "{:04}-{:02}-{:02}",
+                day.year(),
+                u8::from(day.month()),
+                day.day()
+            )),
+        );
     }
     value
 }
@@ -187,6 +199,13 @@ fn aggregate_offer(variants: &[Variant], offers: &[Value]) -> Value {
         "availability": best.map(|availability| availability.schema()),
         "offers": offers,
     })
+}
+
+/// Adds a member to an object.
+fn set(object: &mut Value, name: &str, member: Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
 }
 
 #[cfg(test)]

@@ -39,10 +39,10 @@ pub enum QueryProblem {
 }
 
 impl QueryProblem {
-    pub(super) fn value(parameter: &str, problem: impl ToString) -> Self {
+    pub(super) fn value(parameter: &str, problem: impl Into<String>) -> Self {
         Self::Value {
             parameter: parameter.to_owned(),
-            problem: problem.to_string(),
+            problem: problem.into(),
         }
     }
 }
