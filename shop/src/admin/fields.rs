@@ -231,6 +231,16 @@ where
     }
 }
 
+/// A text that a function reads.
+pub fn parsed_with<T, E: std::fmt::Display>(
+    read: impl Fn(&str) -> Result<T, E>,
+) -> impl Fn(Value) -> Result<T, String> {
+    move |value| match value {
+        Value::String(text) => read(&text).map_err(|error| error.to_string()),
+        _ => Err("must be a string".to_owned()),
+    }
+}
+
 /// An integer within bounds, both included.
 pub fn integer(minimum: i64, maximum: i64) -> impl Fn(Value) -> Result<i64, String> {
     move |value| {

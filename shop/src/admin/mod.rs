@@ -5,18 +5,26 @@
 //! audit log, and the purges of what shoppers may see differently.
 
 pub mod auth;
+pub mod category;
 pub mod change;
 pub mod cli;
 pub mod events;
 pub mod fields;
+pub mod openapi;
 pub mod page;
 pub mod precondition;
 pub mod product;
+pub mod route_category;
 pub mod route_product;
+pub mod route_system;
+pub mod route_variant;
 pub mod store_audit;
+pub mod store_category;
 pub mod store_product;
 pub mod store_token;
+pub mod store_variant;
 pub mod token;
+pub mod variant;
 
 use std::sync::Arc;
 
@@ -36,7 +44,9 @@ use crate::web::request_id;
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         store_audit::STATEMENTS,
+        store_category::STATEMENTS,
         store_product::STATEMENTS,
+        store_variant::STATEMENTS,
         store_token::STATEMENTS,
     ]
     .into_iter()
@@ -176,6 +186,62 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::put().to(route_product::put_membership))
                 .route(web::delete().to(route_product::delete_membership)),
         )
+        .service(
+            resource("/products/{id}/variants")
+                .route(web::get().to(route_variant::list))
+                .route(web::post().to(route_variant::create)),
+        )
+        .service(
+            resource("/variants/{id}")
+                .route(web::get().to(route_variant::get))
+                .route(web::patch().to(route_variant::patch)),
+        )
+        .service(resource("/variants/{id}/archive").route(web::post().to(route_variant::archive)))
+        .service(
+            resource("/variants/{id}/prices")
+                .route(web::get().to(route_variant::prices))
+                .route(web::post().to(route_variant::schedule_price)),
+        )
+        .service(resource("/variants/{id}/prices/{currency}").route(web::put().to(route_variant::put_price)))
+        .service(
+            resource("/variants/{id}/prices/scheduled/{price_id}")
+                .route(web::delete().to(route_variant::cancel_price)),
+        )
+        .service(
+            resource("/variants/{id}/stock")
+                .route(web::get().to(route_variant::stock))
+                .route(web::put().to(route_variant::put_stock)),
+        )
+        .service(
+            resource("/variants/{id}/stock/adjustments")
+                .route(web::post().to(route_variant::adjust_stock)),
+        )
+        .service(
+            resource("/categories")
+                .route(web::get().to(route_category::list))
+                .route(web::post().to(route_category::create)),
+        )
+        .service(resource("/categories/order").route(web::put().to(route_category::order)))
+        .service(
+            resource("/categories/{id}")
+                .route(web::get().to(route_category::get))
+                .route(web::patch().to(route_category::patch)),
+        )
+        .service(resource("/categories/{id}/slug").route(web::put().to(route_category::slug)))
+        .service(resource("/categories/{id}/parent").route(web::put().to(route_category::parent)))
+        .service(resource("/categories/{id}/archive").route(web::post().to(route_category::archive)))
+        .service(
+            resource("/brands")
+                .route(web::get().to(route_category::brands))
+                .route(web::post().to(route_category::create_brand)),
+        )
+        .service(
+            resource("/brands/{id}")
+                .route(web::get().to(route_category::brand))
+                .route(web::patch().to(route_category::patch_brand)),
+        )
+        .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
+        .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .default_service(web::to(unknown_address))
         .wrap(from_fn(auth::authenticate))
         .wrap(from_fn(private))

@@ -1,0 +1,93 @@
+//! The description of the staff API (OpenAPI 3.1).
+
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{route_category, route_product, route_system, route_variant};
+
+/// All routes of the staff API. Each says which scope of the token it demands.
+#[derive(OpenApi)]
+#[openapi(
+    modifiers(&Staff),
+    paths(
+        route_product::list,
+        route_product::create,
+        route_product::get,
+        route_product::patch,
+        route_product::archive,
+        route_product::publication,
+        route_product::slug,
+        route_product::options,
+        route_product::media,
+        route_product::put_translation,
+        route_product::delete_translation,
+        route_product::put_membership,
+        route_product::delete_membership,
+        route_variant::list,
+        route_variant::create,
+        route_variant::get,
+        route_variant::patch,
+        route_variant::archive,
+        route_variant::prices,
+        route_variant::put_price,
+        route_variant::schedule_price,
+        route_variant::cancel_price,
+        route_variant::stock,
+        route_variant::put_stock,
+        route_variant::adjust_stock,
+        route_category::list,
+        route_category::create,
+        route_category::order,
+        route_category::get,
+        route_category::patch,
+        route_category::slug,
+        route_category::parent,
+        route_category::archive,
+        route_category::brands,
+        route_category::create_brand,
+        route_category::brand,
+        route_category::patch_brand,
+        route_system::audit_log,
+        route_system::purge,
+    )
+)]
+pub struct AdminApi;
+
+/// Adds the scheme that the routes name.
+struct Staff;
+
+impl Modify for Staff {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("a token made by `panono-shop token create`"))
+            .build();
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("staff", SecurityScheme::Http(scheme));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::token::Scope;
+
+    #[test]
+    fn every_route_demands_one_scope_that_exists() {
+        let document = serde_json::to_value(AdminApi::openapi()).unwrap();
+        let mut operations = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            assert!(path.starts_with("/api/v1/admin/"), "{path}");
+            for (method, operation) in item.as_object().unwrap() {
+                let scopes = operation["security"][0]["staff"].as_array().unwrap();
+                assert_eq!(scopes.len(), 1, "{method} {path}");
+                let scope: Scope = scopes[0].as_str().unwrap().parse().unwrap();
+                assert_eq!(method == "get", scope.name().starts_with("read:"), "{method} {path}");
+                operations += 1;
+            }
+        }
+        assert_eq!(operations, 39);
+    }
+}
