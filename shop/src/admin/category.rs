@@ -66,7 +66,10 @@ pub fn tree(rows: Vec<(Option<i64>, CategoryNode)>) -> Vec<CategoryNode> {
 }
 
 /// The tree has at most ten levels, and what was taken is not found again: this ends.
-fn take(below: &mut BTreeMap<Option<i64>, Vec<CategoryNode>>, parent: Option<i64>) -> Vec<CategoryNode> {
+fn take(
+    below: &mut BTreeMap<Option<i64>, Vec<CategoryNode>>,
+    parent: Option<i64>,
+) -> Vec<CategoryNode> {
     let mut nodes = below.remove(&parent).unwrap_or_default();
     for node in &mut nodes {
         node.children = take(below, Some(node.id));
@@ -120,7 +123,10 @@ impl FromBody for CategoryPatch {
         } else {
             Some(None)
         };
-        Some(Self { position: position?, translations: translations? })
+        Some(Self {
+            position: position?,
+            translations: translations?,
+        })
     }
 }
 
@@ -138,7 +144,9 @@ impl FromBody for Move {
             return None;
         }
         let parent_id = object.nullable("parent_id", id)?;
-        Some(Self { parent_id: parent_id.flatten() })
+        Some(Self {
+            parent_id: parent_id.flatten(),
+        })
     }
 }
 
@@ -155,7 +163,10 @@ impl FromBody for Order {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let parent_id = object.nullable("parent_id", id);
         let category_ids = object.required("category_ids", list(id));
-        Some(Self { parent_id: parent_id?.flatten(), category_ids: category_ids? })
+        Some(Self {
+            parent_id: parent_id?.flatten(),
+            category_ids: category_ids?,
+        })
     }
 }
 
@@ -173,7 +184,10 @@ impl Order {
         if sorted(&self.category_ids) == sorted(children) {
             return Ok(());
         }
-        Err(unacceptable("/category_ids", format!("must be all the children in their new order; they are {children:?}")))
+        Err(unacceptable(
+            "/category_ids",
+            format!("must be all the children in their new order; they are {children:?}"),
+        ))
     }
 }
 
@@ -205,9 +219,14 @@ impl CategoryEdit {
     /// Does it.
     pub fn apply(&self, category: &mut Category) {
         match self {
-            Self::Patch(CategoryPatch { position, translations }) => {
+            Self::Patch(CategoryPatch {
+                position,
+                translations,
+            }) => {
                 category.position = position.unwrap_or(category.position);
-                category.translations.extend(translations.clone().unwrap_or_default());
+                category
+                    .translations
+                    .extend(translations.clone().unwrap_or_default());
             }
             Self::Slug(slug) => slug.as_str().clone_into(&mut category.slug),
             Self::Move(parent) => category.parent_id = *parent,
@@ -243,7 +262,10 @@ impl FromBody for NewBrand {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let slug = object.optional("slug", parsed::<Slug>);
         let name = object.required("name", text(1, 190));
-        Some(Self { slug: slug?, name: name? })
+        Some(Self {
+            slug: slug?,
+            name: name?,
+        })
     }
 }
 
@@ -261,7 +283,10 @@ impl FromBody for BrandPatch {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let slug = object.optional("slug", parsed::<Slug>);
         let name = object.optional("name", text(1, 190));
-        Some(Self { slug: slug?, name: name? })
+        Some(Self {
+            slug: slug?,
+            name: name?,
+        })
     }
 }
 
@@ -285,7 +310,13 @@ mod tests {
 
     #[test]
     fn rows_become_a_tree_in_their_order() {
-        let rows = vec![(None, node(2)), (None, node(1)), (Some(2), node(4)), (Some(2), node(3)), (Some(9), node(9))];
+        let rows = vec![
+            (None, node(2)),
+            (None, node(1)),
+            (Some(2), node(4)),
+            (Some(2), node(3)),
+            (Some(9), node(9)),
+        ];
         let tree = tree(rows);
         let ids = |nodes: &[CategoryNode]| nodes.iter().map(|node| node.id).collect::<Vec<_>>();
         assert_eq!(ids(&tree), [2, 1]);
@@ -303,6 +334,11 @@ mod tests {
     #[test]
     fn a_move_says_where_to() {
         assert!(read_body::<Move>(b"{}").is_err());
-        assert_eq!(read_body::<Move>(br#"{"parent_id":null}"#).unwrap().parent_id, None);
+        assert_eq!(
+            read_body::<Move>(br#"{"parent_id":null}"#)
+                .unwrap()
+                .parent_id,
+            None
+        );
     }
 }

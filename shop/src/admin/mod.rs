@@ -202,7 +202,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(route_variant::prices))
                 .route(web::post().to(route_variant::schedule_price)),
         )
-        .service(resource("/variants/{id}/prices/{currency}").route(web::put().to(route_variant::put_price)))
+        .service(
+            resource("/variants/{id}/prices/{currency}")
+                .route(web::put().to(route_variant::put_price)),
+        )
         .service(
             resource("/variants/{id}/prices/scheduled/{price_id}")
                 .route(web::delete().to(route_variant::cancel_price)),
@@ -229,7 +232,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .service(resource("/categories/{id}/slug").route(web::put().to(route_category::slug)))
         .service(resource("/categories/{id}/parent").route(web::put().to(route_category::parent)))
-        .service(resource("/categories/{id}/archive").route(web::post().to(route_category::archive)))
+        .service(
+            resource("/categories/{id}/archive").route(web::post().to(route_category::archive)),
+        )
         .service(
             resource("/brands")
                 .route(web::get().to(route_category::brands))

@@ -84,7 +84,11 @@ mod tests {
                 let scopes = operation["security"][0]["staff"].as_array().unwrap();
                 assert_eq!(scopes.len(), 1, "{method} {path}");
                 let scope: Scope = scopes[0].as_str().unwrap().parse().unwrap();
-                assert_eq!(method == "get", scope.name().starts_with("read:"), "{method} {path}");
+                assert_eq!(
+                    method == "get",
+                    scope.name().starts_with("read:"),
+                    "{method} {path}"
+                );
                 operations += 1;
             }
         }

@@ -34,17 +34,33 @@ pub struct AuditQuery {
 /// Lists who changed what, the latest first.
 #[utoipa::path(get, path = "/api/v1/admin/audit-log", tag = "staff: audit", params(AuditQuery),
     responses((status = 200, body = Page<AuditRow>), (status = "default", body = Problem)), security(("staff" = ["read:audit"])))]
-pub async fn audit_log(_: Scoped<demand::ReadAudit>, state: web::Data<AdminState>, query: web::Query<AuditQuery>) -> Answer {
-    let AuditQuery { actor, entity, entity_id, limit: asked, after } = query.into_inner();
+pub async fn audit_log(
+    _: Scoped<demand::ReadAudit>,
+    state: web::Data<AdminState>,
+    query: web::Query<AuditQuery>,
+) -> Answer {
+    let AuditQuery {
+        actor,
+        entity,
+        entity_id,
+        limit: asked,
+        after,
+    } = query.into_inner();
     if entity_id.is_some() && entity.is_none() {
         return Err(ApiError::new(Code::InvalidRequest).field("entity", "is needed with entity_id"));
     }
     let limit = limit(asked)?;
-    let filter = AuditFilter { actor, entity, entity_id };
+    let filter = AuditFilter {
+        actor,
+        entity,
+        entity_id,
+    };
     let list = Query::new("audit-log", &filter);
     let before = list.after(after.as_deref())?.unwrap_or(i64::MAX);
     let rows = state
-        .read(move |connection| Box::pin(async move { Ok(store::list(connection, &filter, before, limit + 1).await?) }))
+        .read(move |connection| {
+            Box::pin(async move { Ok(store::list(connection, &filter, before, limit + 1).await?) })
+        })
         .await?;
     Ok(HttpResponse::Ok().json(list.page(rows, limit, |row| row.id)))
 }
@@ -69,8 +85,9 @@ impl FromBody for Purge {
             if value == "all" {
                 return Ok(TagSet::from_iter([Tag::all()]));
             }
-            let tags = list(parsed_with(Tag::parse))(value)
-                .map_err(|message| format!("must be \"all\" or an array of cache tags: {message}"))?;
+            let tags = list(parsed_with(Tag::parse))(value).map_err(|message| {
+                format!("must be \"all\" or an array of cache tags: {message}")
+            })?;
             if (1..=MOST_TAGS).contains(&tags.len()) {
                 Ok(tags.into_iter().collect())
             } else {
@@ -82,18 +99,27 @@ impl FromBody for Purge {
             Some("hard") => Ok(PurgeKind::Hard),
             _ => Err("must be soft or hard".to_owned()),
         });
-        Some(Self { tags: tags?, kind: kind? })
+        Some(Self {
+            tags: tags?,
+            kind: kind?,
+        })
     }
 }
 
 /// Purges caches by hand. The purge is on its way when this answers; edges acknowledge it within seconds.
 #[utoipa::path(post, path = "/api/v1/admin/cache/purge", tag = "staff: caches", request_body = Purge,
     responses((status = 202, body = Purge), (status = "default", body = Problem)), security(("staff" = ["write:cache"])))]
-pub async fn purge(staff: Scoped<demand::WriteCache>, state: web::Data<AdminState>, body: Body<Purge>) -> Answer {
+pub async fn purge(
+    staff: Scoped<demand::WriteCache>,
+    state: web::Data<AdminState>,
+    body: Body<Purge>,
+) -> Answer {
     let purge = run(&state, staff.actor(), body.0, |change, purge| {
         Box::pin(async move {
             enqueue_purge(change.connection, &purge.tags, purge.kind).await?;
-            change.audit("cache.purge", "cache", 0, None, Some(purge)).await?;
+            change
+                .audit("cache.purge", "cache", 0, None, Some(purge))
+                .await?;
             Ok(purge.clone())
         })
     })

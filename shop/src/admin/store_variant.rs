@@ -13,7 +13,8 @@ const SELECT: &str = "SELECT id, product_id, sku, status, position, barcode, wei
      FROM variant WHERE id = ? FOR UPDATE";
 const READ: &str = "SELECT id, product_id, sku, status, position, barcode, weight_grams, length_mm, width_mm, height_mm, version \
      FROM variant WHERE id = ?";
-const OF_PRODUCT: &str = "SELECT id FROM variant WHERE product_id = ? ORDER BY position, id LIMIT 1000";
+const OF_PRODUCT: &str =
+    "SELECT id FROM variant WHERE product_id = ? ORDER BY position, id LIMIT 1000";
 const COUNT: &str = "SELECT COUNT(*) FROM variant WHERE product_id = ?";
 const OPTIONS: &str = "SELECT o.name, v.value FROM variant_option vo JOIN product_option o ON o.id = vo.option_id \
      JOIN product_option_value v ON v.id = vo.value_id WHERE vo.variant_id = ?";
@@ -24,13 +25,15 @@ const UPDATE: &str = "UPDATE variant SET sku = ?, status = ?, position = ?, barc
      height_mm = ?, version = version + 1 WHERE id = ? AND version = ?";
 const TOUCH: &str = "UPDATE variant SET version = version + 1 WHERE id = ? AND version = ?";
 const OPTIONS_DELETE: &str = "DELETE FROM variant_option WHERE variant_id = ?";
-const OPTION_INSERT: &str = "INSERT INTO variant_option (variant_id, option_id, value_id) VALUES (?, ?, ?)";
+const OPTION_INSERT: &str =
+    "INSERT INTO variant_option (variant_id, option_id, value_id) VALUES (?, ?, ?)";
 const PRICES: &str = "SELECT id, currency, amount, compare_at, starts_at, ends_at FROM price WHERE variant_id = ? \
      ORDER BY starts_at DESC, id DESC LIMIT 1000";
 const PRICES_OF: &str = "SELECT id, currency, amount, compare_at, starts_at, ends_at FROM price WHERE variant_id = ? AND currency = ? \
      AND (ends_at IS NULL OR ends_at > ?)";
 const PRICE: &str = "SELECT id, currency, amount, compare_at, starts_at, ends_at FROM price WHERE id = ? AND variant_id = ?";
-const PRICE_END: &str = "UPDATE price SET ends_at = ? WHERE id = ? AND (ends_at IS NULL OR ends_at > ?)";
+const PRICE_END: &str =
+    "UPDATE price SET ends_at = ? WHERE id = ? AND (ends_at IS NULL OR ends_at > ?)";
 const PRICE_INSERT: &str = "INSERT INTO price (variant_id, currency, amount, compare_at, starts_at, ends_at) VALUES (?, ?, ?, ?, ?, ?)";
 const PRICE_DELETE: &str = "DELETE FROM price WHERE id = ? AND variant_id = ? AND starts_at > ?";
 const STOCK_INSERT: &str = "INSERT IGNORE INTO stock (variant_id) VALUES (?)";
@@ -87,16 +90,54 @@ struct Row {
 /// # Errors
 /// What the database answers.
 pub async fn product_of(connection: &mut MySqlConnection, variant: i64) -> Result<Option<i64>> {
-    sqlx::query_scalar(PRODUCT_OF).bind(variant).fetch_optional(connection).await
+    sqlx::query_scalar(PRODUCT_OF)
+        .bind(variant)
+        .fetch_optional(connection)
+        .await
 }
 
-async fn load(connection: &mut MySqlConnection, statement: &'static str, id: i64) -> Result<Option<Variant>> {
-    let row: Option<Row> = sqlx::query_as(statement).bind(id).fetch_optional(&mut *connection).await?;
+async fn load(
+    connection: &mut MySqlConnection,
+    statement: &'static str,
+    id: i64,
+) -> Result<Option<Variant>> {
+    let row: Option<Row> = sqlx::query_as(statement)
+        .bind(id)
+        .fetch_optional(&mut *connection)
+        .await?;
     let Some(row) = row else { return Ok(None) };
-    let options: Vec<(String, String)> = sqlx::query_as(OPTIONS).bind(id).fetch_all(connection).await?;
-    let Row { id, product_id, sku, status, position, barcode, weight_grams, length_mm, width_mm, height_mm, version } = row;
+    let options: Vec<(String, String)> = sqlx::query_as(OPTIONS)
+        .bind(id)
+        .fetch_all(connection)
+        .await?;
+    let Row {
+        id,
+        product_id,
+        sku,
+        status,
+        position,
+        barcode,
+        weight_grams,
+        length_mm,
+        width_mm,
+        height_mm,
+        version,
+    } = row;
     let options = options.into_iter().collect();
-    Ok(Some(Variant { id, product_id, sku, status, position, barcode, weight_grams, length_mm, width_mm, height_mm, options, version }))
+    Ok(Some(Variant {
+        id,
+        product_id,
+        sku,
+        status,
+        position,
+        barcode,
+        weight_grams,
+        length_mm,
+        width_mm,
+        height_mm,
+        options,
+        version,
+    }))
 }
 
 /// The variant with this number.
@@ -120,7 +161,10 @@ pub async fn get_for_update(connection: &mut MySqlConnection, id: i64) -> Result
 /// # Errors
 /// What the database answers.
 pub async fn of_product(connection: &mut MySqlConnection, product: i64) -> Result<Vec<Variant>> {
-    let ids: Vec<i64> = sqlx::query_scalar(OF_PRODUCT).bind(product).fetch_all(&mut *connection).await?;
+    let ids: Vec<i64> = sqlx::query_scalar(OF_PRODUCT)
+        .bind(product)
+        .fetch_all(&mut *connection)
+        .await?;
     let mut variants = Vec::with_capacity(ids.len());
     for id in ids {
         variants.extend(get(connection, id).await?);
@@ -133,7 +177,10 @@ pub async fn of_product(connection: &mut MySqlConnection, product: i64) -> Resul
 /// # Errors
 /// What the database answers.
 pub async fn count(connection: &mut MySqlConnection, product: i64) -> Result<i64> {
-    sqlx::query_scalar(COUNT).bind(product).fetch_one(connection).await
+    sqlx::query_scalar(COUNT)
+        .bind(product)
+        .fetch_one(connection)
+        .await
 }
 
 /// Makes a variant with empty stock, and returns its number.
@@ -141,7 +188,11 @@ pub async fn count(connection: &mut MySqlConnection, product: i64) -> Result<i64
 /// # Errors
 /// What the database answers; `variant_sku` when the SKU is taken.
 pub async fn insert(connection: &mut MySqlConnection, product: i64, sku: &str) -> Result<i64> {
-    let done = sqlx::query(INSERT).bind(product).bind(sku).execute(&mut *connection).await?;
+    let done = sqlx::query(INSERT)
+        .bind(product)
+        .bind(sku)
+        .execute(&mut *connection)
+        .await?;
     let id = i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX);
     stock_make(connection, id).await?;
     Ok(id)
@@ -151,7 +202,11 @@ pub async fn insert(connection: &mut MySqlConnection, product: i64, sku: &str) -
 ///
 /// # Errors
 /// What the database answers; `variant_sku` when the SKU is taken.
-pub async fn update(connection: &mut MySqlConnection, before: &Variant, after: &Variant) -> Result<bool> {
+pub async fn update(
+    connection: &mut MySqlConnection,
+    before: &Variant,
+    after: &Variant,
+) -> Result<bool> {
     let done = sqlx::query(UPDATE)
         .bind(&after.sku)
         .bind(&after.status)
@@ -173,7 +228,11 @@ pub async fn update(connection: &mut MySqlConnection, before: &Variant, after: &
 /// # Errors
 /// What the database answers.
 pub async fn touch(connection: &mut MySqlConnection, id: i64, version: i64) -> Result<bool> {
-    let done = sqlx::query(TOUCH).bind(id).bind(version).execute(connection).await?;
+    let done = sqlx::query(TOUCH)
+        .bind(id)
+        .bind(version)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -185,11 +244,15 @@ pub type OptionValues = BTreeMap<String, (i64, BTreeMap<String, i64>)>;
 /// # Errors
 /// What the database answers.
 pub async fn option_values(connection: &mut MySqlConnection, product: i64) -> Result<OptionValues> {
-    let rows: Vec<(i64, String, Option<i64>, Option<String>)> =
-        sqlx::query_as(PRODUCT_VALUES).bind(product).fetch_all(connection).await?;
+    let rows: Vec<(i64, String, Option<i64>, Option<String>)> = sqlx::query_as(PRODUCT_VALUES)
+        .bind(product)
+        .fetch_all(connection)
+        .await?;
     let mut options = OptionValues::new();
     for (option, name, value_id, value) in rows {
-        let (_, values) = options.entry(name).or_insert_with(|| (option, BTreeMap::new()));
+        let (_, values) = options
+            .entry(name)
+            .or_insert_with(|| (option, BTreeMap::new()));
         values.extend(value.zip(value_id));
     }
     Ok(options)
@@ -199,18 +262,44 @@ pub async fn option_values(connection: &mut MySqlConnection, product: i64) -> Re
 ///
 /// # Errors
 /// What the database answers.
-pub async fn options_set(connection: &mut MySqlConnection, variant: i64, chosen: &[(i64, i64)]) -> Result<()> {
-    sqlx::query(OPTIONS_DELETE).bind(variant).execute(&mut *connection).await?;
+pub async fn options_set(
+    connection: &mut MySqlConnection,
+    variant: i64,
+    chosen: &[(i64, i64)],
+) -> Result<()> {
+    sqlx::query(OPTIONS_DELETE)
+        .bind(variant)
+        .execute(&mut *connection)
+        .await?;
     for (option, value) in chosen {
-        sqlx::query(OPTION_INSERT).bind(variant).bind(option).bind(value).execute(&mut *connection).await?;
+        sqlx::query(OPTION_INSERT)
+            .bind(variant)
+            .bind(option)
+            .bind(value)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
 
-type PriceTuple = (i64, String, i64, Option<i64>, OffsetDateTime, Option<OffsetDateTime>);
+type PriceTuple = (
+    i64,
+    String,
+    i64,
+    Option<i64>,
+    OffsetDateTime,
+    Option<OffsetDateTime>,
+);
 
 fn price((id, currency, amount, compare_at, starts_at, ends_at): PriceTuple) -> Price {
-    Price { id, currency, amount, compare_at, starts_at, ends_at }
+    Price {
+        id,
+        currency,
+        amount,
+        compare_at,
+        starts_at,
+        ends_at,
+    }
 }
 
 /// The prices of a variant, those that start last first, at most 1000.
@@ -218,7 +307,10 @@ fn price((id, currency, amount, compare_at, starts_at, ends_at): PriceTuple) -> 
 /// # Errors
 /// What the database answers.
 pub async fn prices(connection: &mut MySqlConnection, variant: i64) -> Result<Vec<Price>> {
-    let rows: Vec<PriceTuple> = sqlx::query_as(PRICES).bind(variant).fetch_all(connection).await?;
+    let rows: Vec<PriceTuple> = sqlx::query_as(PRICES)
+        .bind(variant)
+        .fetch_all(connection)
+        .await?;
     Ok(rows.into_iter().map(price).collect())
 }
 
@@ -226,9 +318,18 @@ pub async fn prices(connection: &mut MySqlConnection, variant: i64) -> Result<Ve
 ///
 /// # Errors
 /// What the database answers.
-pub async fn prices_open(connection: &mut MySqlConnection, variant: i64, currency: &str, now: OffsetDateTime) -> Result<Vec<Price>> {
-    let rows: Vec<PriceTuple> =
-        sqlx::query_as(PRICES_OF).bind(variant).bind(currency).bind(now).fetch_all(connection).await?;
+pub async fn prices_open(
+    connection: &mut MySqlConnection,
+    variant: i64,
+    currency: &str,
+    now: OffsetDateTime,
+) -> Result<Vec<Price>> {
+    let rows: Vec<PriceTuple> = sqlx::query_as(PRICES_OF)
+        .bind(variant)
+        .bind(currency)
+        .bind(now)
+        .fetch_all(connection)
+        .await?;
     Ok(rows.into_iter().map(price).collect())
 }
 
@@ -236,8 +337,16 @@ pub async fn prices_open(connection: &mut MySqlConnection, variant: i64, currenc
 ///
 /// # Errors
 /// What the database answers.
-pub async fn price_get(connection: &mut MySqlConnection, id: i64, variant: i64) -> Result<Option<Price>> {
-    let row: Option<PriceTuple> = sqlx::query_as(PRICE).bind(id).bind(variant).fetch_optional(connection).await?;
+pub async fn price_get(
+    connection: &mut MySqlConnection,
+    id: i64,
+    variant: i64,
+) -> Result<Option<Price>> {
+    let row: Option<PriceTuple> = sqlx::query_as(PRICE)
+        .bind(id)
+        .bind(variant)
+        .fetch_optional(connection)
+        .await?;
     Ok(row.map(price))
 }
 
@@ -245,8 +354,17 @@ pub async fn price_get(connection: &mut MySqlConnection, id: i64, variant: i64) 
 ///
 /// # Errors
 /// What the database answers.
-pub async fn price_end(connection: &mut MySqlConnection, id: i64, at: OffsetDateTime) -> Result<()> {
-    sqlx::query(PRICE_END).bind(at).bind(id).bind(at).execute(connection).await?;
+pub async fn price_end(
+    connection: &mut MySqlConnection,
+    id: i64,
+    at: OffsetDateTime,
+) -> Result<()> {
+    sqlx::query(PRICE_END)
+        .bind(at)
+        .bind(id)
+        .bind(at)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -278,8 +396,18 @@ pub async fn price_insert(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn price_cancel(connection: &mut MySqlConnection, id: i64, variant: i64, now: OffsetDateTime) -> Result<bool> {
-    let done = sqlx::query(PRICE_DELETE).bind(id).bind(variant).bind(now).execute(connection).await?;
+pub async fn price_cancel(
+    connection: &mut MySqlConnection,
+    id: i64,
+    variant: i64,
+    now: OffsetDateTime,
+) -> Result<bool> {
+    let done = sqlx::query(PRICE_DELETE)
+        .bind(id)
+        .bind(variant)
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(done.rows_affected() == 1)
 }
 
@@ -287,11 +415,24 @@ type StockTuple = (bool, i64, i64, i64, i64, i64);
 
 fn stock_of(variant: i64, row: StockTuple) -> Stock {
     let (tracked, on_hand, reserved, backorder_limit, low_threshold, version) = row;
-    Stock::new(variant, &StockLevel { tracked, on_hand, reserved, backorder_limit, low_threshold }, version)
+    Stock::new(
+        variant,
+        &StockLevel {
+            tracked,
+            on_hand,
+            reserved,
+            backorder_limit,
+            low_threshold,
+        },
+        version,
+    )
 }
 
 async fn stock_make(connection: &mut MySqlConnection, variant: i64) -> Result<()> {
-    sqlx::query(STOCK_INSERT).bind(variant).execute(connection).await?;
+    sqlx::query(STOCK_INSERT)
+        .bind(variant)
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
@@ -300,7 +441,10 @@ async fn stock_make(connection: &mut MySqlConnection, variant: i64) -> Result<()
 /// # Errors
 /// What the database answers.
 pub async fn stock(connection: &mut MySqlConnection, variant: i64) -> Result<Option<Stock>> {
-    let row: Option<StockTuple> = sqlx::query_as(STOCK).bind(variant).fetch_optional(connection).await?;
+    let row: Option<StockTuple> = sqlx::query_as(STOCK)
+        .bind(variant)
+        .fetch_optional(connection)
+        .await?;
     Ok(row.map(|row| stock_of(variant, row)))
 }
 
@@ -308,11 +452,20 @@ pub async fn stock(connection: &mut MySqlConnection, variant: i64) -> Result<Opt
 ///
 /// # Errors
 /// What the database answers.
-pub async fn stock_for_update(connection: &mut MySqlConnection, variant: i64) -> Result<Option<Stock>> {
-    let mut row: Option<StockTuple> = sqlx::query_as(STOCK_LOCK).bind(variant).fetch_optional(&mut *connection).await?;
+pub async fn stock_for_update(
+    connection: &mut MySqlConnection,
+    variant: i64,
+) -> Result<Option<Stock>> {
+    let mut row: Option<StockTuple> = sqlx::query_as(STOCK_LOCK)
+        .bind(variant)
+        .fetch_optional(&mut *connection)
+        .await?;
     if row.is_none() {
         stock_make(connection, variant).await?;
-        row = sqlx::query_as(STOCK_LOCK).bind(variant).fetch_optional(connection).await?;
+        row = sqlx::query_as(STOCK_LOCK)
+            .bind(variant)
+            .fetch_optional(connection)
+            .await?;
     }
     Ok(row.map(|row| stock_of(variant, row)))
 }
@@ -322,7 +475,11 @@ pub async fn stock_for_update(connection: &mut MySqlConnection, variant: i64) ->
 ///
 /// # Errors
 /// What the database answers.
-pub async fn stock_update(connection: &mut MySqlConnection, before: &Stock, level: &StockLevel) -> Result<bool> {
+pub async fn stock_update(
+    connection: &mut MySqlConnection,
+    before: &Stock,
+    level: &StockLevel,
+) -> Result<bool> {
     let done = sqlx::query(STOCK_UPDATE)
         .bind(level.tracked)
         .bind(level.on_hand)

@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::change::unacceptable;
-use super::fields::{FromBody, Object, amount, boolean, integer, instant, parsed, small_integer, text};
+use super::fields::{
+    FromBody, Object, amount, boolean, instant, integer, parsed, small_integer, text,
+};
 use crate::catalog::model::{Currency, PriceRow, Sku, StockLevel};
 use crate::web::error::ApiError;
 
@@ -56,7 +58,10 @@ pub struct NewVariant {
 
 /// The body that changes a variant (RFC 7396): absent fields stay as they are.
 #[derive(Debug, Clone, Default, ToSchema)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three things in a merge patch")]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three things in a merge patch"
+)]
 pub struct VariantPatch {
     /// The seller's name for it.
     #[schema(value_type = Option<String>)]
@@ -120,7 +125,10 @@ impl FromBody for VariantPatch {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let sku = object.optional("sku", parsed::<Sku>);
         let patch = read_patch(object);
-        Some(Self { sku: sku?, ..patch? })
+        Some(Self {
+            sku: sku?,
+            ..patch?
+        })
     }
 }
 
@@ -128,14 +136,26 @@ impl FromBody for NewVariant {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let sku = object.required("sku", parsed::<Sku>);
         let patch = read_patch(object);
-        Some(Self { sku: sku?, patch: patch? })
+        Some(Self {
+            sku: sku?,
+            patch: patch?,
+        })
     }
 }
 
 impl VariantPatch {
     /// Changes what the patch names.
     pub fn apply(&self, variant: &mut Variant) {
-        let Self { sku, position, barcode, weight_grams, length_mm, width_mm, height_mm, options } = self;
+        let Self {
+            sku,
+            position,
+            barcode,
+            weight_grams,
+            length_mm,
+            width_mm,
+            height_mm,
+            options,
+        } = self;
         if let Some(sku) = sku {
             sku.as_str().clone_into(&mut variant.sku);
         }
@@ -214,8 +234,14 @@ impl FromBody for NewPrice {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let new = object.required("amount", amount);
         let compare_at = object.nullable("compare_at", amount);
-        let price = Self { amount: new?, compare_at: compare_at?.flatten() };
-        if price.compare_at.is_some_and(|compare_at| compare_at <= price.amount) {
+        let price = Self {
+            amount: new?,
+            compare_at: compare_at?.flatten(),
+        };
+        if price
+            .compare_at
+            .is_some_and(|compare_at| compare_at <= price.amount)
+        {
             object.error("compare_at", "must be more than the amount, or absent");
         }
         Some(price)
@@ -245,8 +271,16 @@ impl FromBody for ScheduledPrice {
         let starts_at = object.required("starts_at", instant);
         let ends_at = object.nullable("ends_at", instant);
         let price = NewPrice::read(object);
-        let scheduled = Self { currency: currency?, price: price?, starts_at: starts_at?, ends_at: ends_at?.flatten() };
-        if scheduled.ends_at.is_some_and(|end| end <= scheduled.starts_at) {
+        let scheduled = Self {
+            currency: currency?,
+            price: price?,
+            starts_at: starts_at?,
+            ends_at: ends_at?.flatten(),
+        };
+        if scheduled
+            .ends_at
+            .is_some_and(|end| end <= scheduled.starts_at)
+        {
             object.error("ends_at", "must be after starts_at");
         }
         Some(scheduled)
@@ -328,7 +362,12 @@ impl FromBody for StockCount {
         let tracked = object.optional("tracked", boolean);
         let backorder_limit = object.optional("backorder_limit", integer(0, MOST_PIECES));
         let low_threshold = object.optional("low_threshold", integer(0, MOST_PIECES));
-        Some(Self { on_hand: on_hand?, tracked: tracked?, backorder_limit: backorder_limit?, low_threshold: low_threshold? })
+        Some(Self {
+            on_hand: on_hand?,
+            tracked: tracked?,
+            backorder_limit: backorder_limit?,
+            low_threshold: low_threshold?,
+        })
     }
 }
 
@@ -338,13 +377,16 @@ impl StockCount {
     /// # Errors
     /// 422 when more is promised than there would be.
     pub fn apply(&self, level: StockLevel) -> Result<StockLevel, ApiError> {
-        checked(StockLevel {
-            tracked: self.tracked.unwrap_or(level.tracked),
-            on_hand: self.on_hand,
-            reserved: level.reserved,
-            backorder_limit: self.backorder_limit.unwrap_or(level.backorder_limit),
-            low_threshold: self.low_threshold.unwrap_or(level.low_threshold),
-        }, "/on_hand")
+        checked(
+            StockLevel {
+                tracked: self.tracked.unwrap_or(level.tracked),
+                on_hand: self.on_hand,
+                reserved: level.reserved,
+                backorder_limit: self.backorder_limit.unwrap_or(level.backorder_limit),
+                low_threshold: self.low_threshold.unwrap_or(level.low_threshold),
+            },
+            "/on_hand",
+        )
     }
 }
 
@@ -359,12 +401,17 @@ pub struct StockAdjustment {
 
 impl FromBody for StockAdjustment {
     fn read(object: &mut Object<'_>) -> Option<Self> {
-        let delta = object.required("delta", |value| match integer(-MOST_PIECES, MOST_PIECES)(value) {
-            Ok(0) => Err("must not be 0".to_owned()),
-            delta => delta,
+        let delta = object.required("delta", |value| {
+            match integer(-MOST_PIECES, MOST_PIECES)(value) {
+                Ok(0) => Err("must not be 0".to_owned()),
+                delta => delta,
+            }
         });
         let reason = object.required("reason", text(1, 190));
-        Some(Self { delta: delta?, reason: reason? })
+        Some(Self {
+            delta: delta?,
+            reason: reason?,
+        })
     }
 }
 
@@ -374,13 +421,25 @@ impl StockAdjustment {
     /// # Errors
     /// 422 when more is promised than there would be.
     pub fn apply(&self, level: StockLevel) -> Result<StockLevel, ApiError> {
-        checked(StockLevel { on_hand: level.on_hand.saturating_add(self.delta), ..level }, "/delta")
+        checked(
+            StockLevel {
+                on_hand: level.on_hand.saturating_add(self.delta),
+                ..level
+            },
+            "/delta",
+        )
     }
 }
 
 fn checked(level: StockLevel, field: &str) -> Result<StockLevel, ApiError> {
     if !(0..=MOST_PIECES).contains(&level.on_hand) {
-        return Err(unacceptable(field, format!("would leave {} pieces: there can be 0 to {MOST_PIECES}", level.on_hand)));
+        return Err(unacceptable(
+            field,
+            format!(
+                "would leave {} pieces: there can be 0 to {MOST_PIECES}",
+                level.on_hand
+            ),
+        ));
     }
     if level.tracked && level.on_hand.saturating_add(level.backorder_limit) < level.reserved {
         return Err(unacceptable(
@@ -400,18 +459,38 @@ mod tests {
     use crate::admin::fields::read_body;
 
     fn level() -> StockLevel {
-        StockLevel { tracked: true, on_hand: 10, reserved: 4, backorder_limit: 1, low_threshold: 5 }
+        StockLevel {
+            tracked: true,
+            on_hand: 10,
+            reserved: 4,
+            backorder_limit: 1,
+            low_threshold: 5,
+        }
     }
 
     #[test]
     fn stock_never_falls_below_what_is_promised() {
-        let adjusted = |delta| StockAdjustment { delta, reason: "x".into() }.apply(level());
+        let adjusted = |delta| {
+            StockAdjustment {
+                delta,
+                reason: "x".into(),
+            }
+            .apply(level())
+        };
         assert_eq!(adjusted(-7).unwrap().on_hand, 3);
         assert!(adjusted(-8).is_err() && adjusted(-11).is_err() && adjusted(MOST_PIECES).is_err());
-        let count = |on_hand| StockCount { on_hand, tracked: None, backorder_limit: None, low_threshold: None };
+        let count = |on_hand| StockCount {
+            on_hand,
+            tracked: None,
+            backorder_limit: None,
+            low_threshold: None,
+        };
         assert!(count(2).apply(level()).is_err());
         assert_eq!(count(3).apply(level()).unwrap().low_threshold, 5);
-        let untracked = StockCount { tracked: Some(false), ..count(0) };
+        let untracked = StockCount {
+            tracked: Some(false),
+            ..count(0)
+        };
         assert!(untracked.apply(level()).is_ok());
     }
 
@@ -419,20 +498,36 @@ mod tests {
     fn a_price_is_compared_with_a_higher_one_and_ends_after_its_start() {
         assert!(read_body::<NewPrice>(br#"{"amount":100,"compare_at":100}"#).is_err());
         assert!(read_body::<NewPrice>(br#"{"amount":100,"compare_at":null}"#).is_ok());
-        assert!(read_body::<NewPrice>(br#"{"amount":-1}"#).is_err() && read_body::<NewPrice>(br#"{"amount":1.5}"#).is_err());
+        assert!(
+            read_body::<NewPrice>(br#"{"amount":-1}"#).is_err()
+                && read_body::<NewPrice>(br#"{"amount":1.5}"#).is_err()
+        );
         let wrong = br#"{"amount":1,"currency":"XXX","starts_at":"2030-01-02T00:00:00Z","ends_at":"2030-01-01T00:00:00Z"}"#;
-        assert_eq!(read_body::<ScheduledPrice>(wrong).unwrap_err().fields.len(), 1);
+        assert_eq!(
+            read_body::<ScheduledPrice>(wrong).unwrap_err().fields.len(),
+            1
+        );
         let wrong = br#"{"amount":1,"currency":"EUR","starts_at":"2030-01-02T00:00:00Z","ends_at":"2030-01-01T00:00:00Z"}"#;
-        assert_eq!(read_body::<ScheduledPrice>(wrong).unwrap_err().fields[0].field, "/ends_at");
+        assert_eq!(
+            read_body::<ScheduledPrice>(wrong).unwrap_err().fields[0].field,
+            "/ends_at"
+        );
     }
 
     #[test]
     fn a_variant_patch_tells_absent_from_null() {
-        let patch: VariantPatch = read_body(br#"{"weight_grams":null,"options":{"Size":"L"}}"#).unwrap();
+        let patch: VariantPatch =
+            read_body(br#"{"weight_grams":null,"options":{"Size":"L"}}"#).unwrap();
         assert_eq!((patch.weight_grams, patch.length_mm), (Some(None), None));
         assert_eq!(patch.options.unwrap()["Size"], "L");
-        let wrong = read_body::<NewVariant>(br#"{"sku":" x","weight_grams":-1,"options":{"Size":3}}"#).unwrap_err();
-        let fields: Vec<&str> = wrong.fields.iter().map(|field| field.field.as_str()).collect();
+        let wrong =
+            read_body::<NewVariant>(br#"{"sku":" x","weight_grams":-1,"options":{"Size":3}}"#)
+                .unwrap_err();
+        let fields: Vec<&str> = wrong
+            .fields
+            .iter()
+            .map(|field| field.field.as_str())
+            .collect();
         assert_eq!(fields, ["/sku", "/weight_grams", "/options/Size"]);
     }
 }

@@ -7,6 +7,7 @@
     clippy::indexing_slicing
 )]
 
+mod admin;
 mod edge_vcl;
 mod media;
 mod outbox;
