@@ -10,7 +10,8 @@ sub vcl_deliver {
 	if (req.http.Panono-Fetched && !obj.uncacheable && resp.http.Panono-Edge-Floor &&
 	    std.integer(resp.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
 		# A purge came after vcl_backend_response looked at the floor, perhaps before the object could be found by its tags.
-		set req.http.Panono-Purged = xkey.softpurge(req.http.Panono-Target-Tag);
+		# This client asked before that and may have the answer; nobody else gets it.
+		set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
 	}
 	call panono_invalidate;
 	call panono_cache_status;
@@ -18,6 +19,11 @@ sub vcl_deliver {
 		unset resp.http.Vary;
 	}
 	call panono_clean_answer;
+	# Varnish compares the whole field with one tag; RFC 9110 allows a list, and any tag.
+	if (req.http.If-None-Match && resp.http.ETag && resp.status == 200 &&
+	    (req.http.If-None-Match == "*" || std.strstr(req.http.If-None-Match, regsub(resp.http.ETag, "^W/", "")))) {
+		set req.http.If-None-Match = resp.http.ETag;
+	}
 	return (deliver);
 }
 

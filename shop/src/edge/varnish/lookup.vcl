@@ -28,13 +28,14 @@ sub vcl_hit {
 		return (synth(503));
 	}
 	if (obj.ttl > 0s) {
-		# A background fetch has no client that looks again whether a purge passed it by (see vcl_deliver), so the first
-		# hits do: a purge that came within a second of it asks for one more fetch.
+		# A background fetch has no client that looks again whether a purge passed it by (see vcl_deliver), so its hits do: a
+		# purge within a second of it costs one more fetch. The object goes for good: as a soft-purged one it would look like
+		# one that expired after the purge.
 		if (obj.http.Panono-Edge-Background && !req.http.Panono-Fetch &&
 		    std.real(var.global_get("purged"), 0.0) > std.real(obj.http.Panono-Edge-Stored, 0.0) - 1.0 &&
 		    std.real(var.global_get("purged"), 0.0) < std.real(obj.http.Panono-Edge-Stored, 0.0) + 1.0) {
-			set req.http.Panono-Purged = xkey.softpurge(req.http.Panono-Target-Tag);
-			set req.http.Panono-Fetch = "always";
+			set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
+			set req.http.Panono-Fetch = "1";
 			set req.http.Panono-Forward = "stale";
 			return (restart);
 		}

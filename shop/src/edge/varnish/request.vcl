@@ -44,11 +44,9 @@ sub panono_recv_again {
 	if (req.http.Panono-Stale) {
 		# The origin failed: whatever is still stored may be looked at.
 		set req.grace = 3650d;
-		set req.hash_always_miss = false;
 	} else {
 		# Nothing stale: either a fresh object, or one fetch that all wait for.
 		set req.grace = 0s;
-		set req.hash_always_miss = (req.http.Panono-Fetch == "always");
 	}
 	return (hash);
 }

@@ -452,7 +452,15 @@ async fn ages_ranges_heads_and_conditions_are_answered_from_the_store() -> Resul
         .send("GET", "/p/lamp", &[("Range", "bytes=2-4")])
         .await?;
     assert_eq!((range.status(), range.text().as_str()), (206, "234"));
-    for (condition, status) in [("\"v1\"", 304), ("W/\"v1\"", 304), ("\"v2\"", 200)] {
+    for (condition, status) in [
+        ("\"v1\"", 304),
+        ("W/\"v1\"", 304),
+        ("\"v0\", \"v1\"", 304),
+        ("\"v0\", W/\"v1\"", 304),
+        ("*", 304),
+        ("\"v11\", \"xv1\"", 200),
+        ("\"v2\"", 200),
+    ] {
         assert_eq!(
             edge.send("GET", "/p/lamp", &[("If-None-Match", condition)])
                 .await?
