@@ -350,8 +350,17 @@ set_axe() { # axe-core, the accessibility rules: one script, bundled by a Python
 
 # ---------------------------------------------------------------- main
 
-# recipe SET: a set is made anew when its own function, or what writes its programs, has changed.
-recipe() { declare -f "set_$1" own_loader own_libraries use_from_path write_program | sha256sum | cut -d' ' -f1; }
+# recipe SET: a set is made anew when its own function, or one of those that it writes its programs with, has changed.
+recipe() {
+  local own writer
+  own=$(declare -f "set_$1")
+  {
+    printf '%s\n' "$own"
+    for writer in own_loader own_libraries; do
+      [[ $own != *"$writer"* ]] || declare -f "$writer"
+    done
+  } | sha256sum | cut -d' ' -f1
+}
 
 # What a set brings, as paths in `.tools`.
 brought_by() {
@@ -423,4 +432,5 @@ main() {
   done
 }
 
-main "$@"
+# On one line: the file may be replaced, by a checkout of another branch, while it runs.
+main "$@"; exit
