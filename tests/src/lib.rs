@@ -9,7 +9,7 @@
 //! - [`http`]: a client
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
-//! - [`shop`]: the shop's own processes
+//! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
 //! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
 #![allow(
     clippy::unwrap_used,
@@ -27,6 +27,7 @@ pub mod process;
 pub mod proxy;
 mod schema;
 pub mod shop;
+pub mod stack;
 pub mod tools;
 pub mod valkey;
 pub mod varnish;

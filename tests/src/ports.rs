@@ -52,6 +52,26 @@ impl Port {
         bail!("all of the {COUNT} ports from {FIRST} on are taken")
     }
 
+    /// Takes this port.
+    ///
+    /// # Errors
+    /// When it is another's, or something listens on it.
+    pub fn exactly(number: u16) -> Result<Self> {
+        let folder = std::env::temp_dir().join("panono-ports");
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("failed to make {}", folder.display()))?;
+        let lock =
+            File::create(folder.join(number.to_string())).context("failed to lock a port")?;
+        lock.try_lock()
+            .context("the port belongs to another program")?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, number))
+            .context("something listens on the port")?;
+        Ok(Self {
+            number,
+            _lock: lock,
+        })
+    }
+
     /// The number of the port.
     pub fn number(&self) -> u16 {
         self.number

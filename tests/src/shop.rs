@@ -128,6 +128,27 @@ impl Environment {
         Ok(text)
     }
 
+    /// Runs a command of the shop to its end and returns what it wrote to its standard output alone.
+    ///
+    /// # Errors
+    /// As of [`Environment::run`].
+    pub async fn output(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(arguments)?;
+        let run = move || command.stdin(std::process::Stdio::null()).output();
+        let output = tokio::task::spawn_blocking(run)
+            .await?
+            .context("failed to run panono-shop")?;
+        if !output.status.success() {
+            bail!(
+                "panono-shop {} ended with {}:\n{}",
+                arguments.join(" "),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        String::from_utf8(output.stdout).context("the output is not text")
+    }
+
     /// Starts a web process and waits until it is ready.
     ///
     /// # Errors

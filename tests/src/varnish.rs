@@ -40,8 +40,24 @@ impl Varnish {
         parameters: &[(&str, &str)],
         storage: &str,
     ) -> Result<Self> {
+        Self::launch(Port::take()?, vcl, parameters, storage).await
+    }
+
+    /// As [`Varnish::start`], on a port of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Varnish::start`].
+    pub async fn start_on(port: Port, vcl: &str, parameters: &[(&str, &str)]) -> Result<Self> {
+        Self::launch(port, vcl, parameters, "malloc,256m").await
+    }
+
+    async fn launch(
+        port: Port,
+        vcl: &str,
+        parameters: &[(&str, &str)],
+        storage: &str,
+    ) -> Result<Self> {
         let folder = Folder::new("varnish")?;
-        let port = Port::take()?;
         std::fs::write(folder.path().join("boot.vcl"), vcl).context("failed to write the VCL")?;
         let mut command = Command::new(tools::program("varnishd")?);
         command

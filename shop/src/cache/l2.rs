@@ -176,7 +176,11 @@ impl L2 {
             return;
         };
         let lifetime = u64::try_from(page.fresh_for().as_millis()).unwrap_or(u64::MAX);
-        if page.draft.body.len() <= MAXIMUM_BODY && lifetime > 0 {
+        // What its own address keeps right for ever is cheap to make again.
+        if page.draft.body.len() <= MAXIMUM_BODY
+            && lifetime > 0
+            && page.draft.lifetime != LifetimeClass::Immutable
+        {
             let written: Result<(), _> = redis::cmd("SET")
                 .arg(format!("{}{key}", self.prefix))
                 .arg(encode(page))

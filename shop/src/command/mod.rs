@@ -4,6 +4,7 @@ mod check;
 mod edge_config;
 mod migrate;
 mod serve;
+mod token;
 mod worker;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ enum Command {
     Migrate(migrate::MigrateArgs),
     /// Check the configuration and what it points to; tells every problem at once
     Check(check::CheckArgs),
+    /// Make, list and revoke bearer tokens of the staff API
+    Token(token::TokenArgs),
     /// Print the configuration of the edge cache (Varnish VCL) that goes with this release
     EdgeConfig(edge_config::EdgeConfigArgs),
 }
@@ -70,6 +73,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Worker(args) => worker::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
             Command::Check(args) => check::run(args).await,
+            Command::Token(args) => token::run(args).await,
             Command::EdgeConfig(args) => edge_config::run(&args),
         }
     });

@@ -45,19 +45,18 @@ impl EdgeLifetime {
         })
     }
 
-    /// No longer than until the next change that is already known. Nothing is shown while it is revalidated then, since
-    /// that would show what has changed.
+    /// No longer than until the next change that is already known. Nothing is shown while it is revalidated then, nor when
+    /// it cannot be, since that would show what has changed.
     #[must_use]
     pub fn until(self, change: Option<OffsetDateTime>, now: OffsetDateTime) -> Self {
         let Some(change) = change else { return self };
         let left = Duration::try_from(change - now).unwrap_or(Duration::ZERO);
-        if left >= self.fresh + self.while_revalidate {
-            return self;
-        }
+        let fresh = self.fresh.min(left);
+        let beyond = left.saturating_sub(fresh);
         Self {
-            fresh: self.fresh.min(left),
-            while_revalidate: Duration::ZERO,
-            ..self
+            fresh,
+            while_revalidate: self.while_revalidate.min(beyond),
+            if_error: self.if_error.min(beyond),
         }
     }
 
@@ -122,16 +121,15 @@ mod tests {
     #[test]
     fn no_lifetime_outlasts_the_next_known_change() {
         let soon = content().until(Some(NOW + Duration::from_secs(90)), NOW);
-        assert_eq!(soon.value(), "max-age=90, stale-if-error=86400");
+        assert_eq!(soon.value(), "max-age=90");
         let past = content().until(Some(NOW - Duration::from_secs(5)), NOW);
         assert_eq!(past.fresh, Duration::ZERO);
         let grace = content().until(Some(NOW + Duration::from_secs(3630)), NOW);
         assert_eq!(
-            grace.while_revalidate,
-            Duration::ZERO,
-            "revalidating would outlast it"
+            grace.value(),
+            "max-age=3600, stale-while-revalidate=30, stale-if-error=30"
         );
-        let far = content().until(Some(NOW + Duration::from_secs(9000)), NOW);
+        let far = content().until(Some(NOW + Duration::from_secs(100_000)), NOW);
         assert_eq!(far, content());
     }
 

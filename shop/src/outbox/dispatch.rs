@@ -48,7 +48,7 @@ impl Default for DispatchSettings {
         Self {
             poll: Duration::from_millis(75),
             batch: 500,
-            lease: Duration::from_secs(5),
+            lease: Duration::from_secs(1),
             tags_per_entry: 500,
             keep: Duration::from_hours(24),
             keep_at_most: Duration::from_hours(7 * 24),

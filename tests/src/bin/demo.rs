@@ -1,0 +1,87 @@
+//! `make demo`: a whole shop on this machine.
+#![allow(clippy::print_stdout)]
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
+use panono_tests::stack::{Stack, StackOptions};
+
+/// The database of the demo's shop.
+const DATABASE: &str = "panono_demo";
+/// Where shoppers find the demo, unless something else is there.
+const PORT: u16 = 8080;
+/// What the demo's token allows.
+const SCOPES: &str = "read:catalog,write:products,write:prices,write:stock,write:categories,write:publication,\
+write:cache,read:audit";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    panono_tests::http::install_tls();
+    say("starting three database members and forming their group (some 15 seconds)");
+    let group = MysqlGroup::start_with(GroupOptions {
+        durability: Durability::Relaxed,
+        ..GroupOptions::default()
+    })
+    .await?;
+    group.create_database(DATABASE).await?;
+    say("starting the cache server, two web processes, the edge cache and a worker");
+    let stack = Stack::on(
+        &group,
+        DATABASE,
+        StackOptions {
+            edge_port: Some(PORT),
+            variables: vec![
+                ("PANONO_SHOP_NAME".to_owned(), "Panono".to_owned()),
+                ("PANONO_CURRENCIES".to_owned(), "USD,EUR,CNY".to_owned()),
+            ],
+            ..StackOptions::default()
+        },
+    )
+    .await?;
+    say("filling the catalogue, with pictures");
+    stack.environment.run(&["seed", "--demo"]).await?;
+    let token = stack
+        .environment
+        .output(&["token", "create", "demo", "--scope", SCOPES])
+        .await
+        .context("failed to make a token")?;
+    let first = stack.shops.first().context("there is no web process")?;
+    println!();
+    println!("  storefront   {}/en", stack.edge.url());
+    println!("  staff        {}/api/v1/admin", stack.edge.url());
+    println!("  token        {}", token.trim());
+    println!("  API          {}/openapi.json", stack.edge.url());
+    println!("  metrics      {}/metrics", first.operations_url());
+    println!();
+    println!(
+        "  curl -H 'Authorization: Bearer {}' {}/api/v1/admin/products",
+        token.trim(),
+        stack.edge.url()
+    );
+    println!();
+    say("running; Ctrl-C ends everything");
+    stopped().await;
+    say("ending");
+    for shop in stack.shops.iter().chain(std::iter::once(&stack.worker)) {
+        let _ = shop.process().terminate(Duration::from_secs(10)).await;
+    }
+    drop(stack);
+    drop(group);
+    Ok(())
+}
+
+fn say(text: &str) {
+    println!("demo: {text}");
+}
+
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
