@@ -310,6 +310,7 @@ async fn write_documents(
     for ngram in [false, true] {
         let mut existing = store::documents(connection, ngram, batch).await?;
         let mut write = Vec::new();
+        let mut replaced = Vec::new();
         for (&id, product) in facts
             .products
             .iter()
@@ -320,17 +321,25 @@ async fn write_documents(
                     continue;
                 };
                 let key = (id, locale.as_str().to_owned());
-                if existing.remove(&key) != Some(store::digest(&document)) {
-                    reindexed.products.insert(id);
-                    write.push((key, document));
+                let current = existing.remove(&key);
+                if current.as_ref() == Some(&store::digest(&document)) {
+                    continue;
                 }
+                if current.is_some() {
+                    replaced.push(key.clone());
+                }
+                write.push((key, document));
             }
         }
-        let remove: Vec<(i64, String)> = existing.into_keys().collect();
-        reindexed.products.extend(remove.iter().map(|(id, _)| *id));
+        let gone = existing.into_keys();
+        let remove: Vec<(i64, String)> = replaced.into_iter().chain(gone).collect();
+        let changed = write.iter().map(|((id, _), _)| *id);
+        reindexed
+            .products
+            .extend(changed.chain(remove.iter().map(|(id, _)| *id)));
         reindexed.rows_written += count(write.len()) + count(remove.len());
         store::document_delete(connection, ngram, &remove).await?;
-        store::document_replace(connection, ngram, &write).await?;
+        store::document_insert(connection, ngram, &write).await?;
     }
     Ok(())
 }

@@ -22,10 +22,18 @@ pub mod tree;
 
 /// Every statement of the catalogue and its search with its name, so that tests can prepare and explain all of them.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [store_index::STATEMENTS, store_tree::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        store_index::STATEMENTS,
+        store_tree::STATEMENTS,
+        store_category::STATEMENTS,
+        store_listing::STATEMENTS,
+        store_product::STATEMENTS,
+        store_sitemap::STATEMENTS,
+        crate::search::store::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// A list of ids as the JSON text that statements read with `JSON_TABLE`: one statement serves lists of any length.

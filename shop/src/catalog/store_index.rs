@@ -256,13 +256,14 @@ macro_rules! documents_made {
            title VARCHAR(255) PATH '$[2]', body TEXT PATH '$[3]')) made"
     };
 }
-// REPLACE and not an update: InnoDB refuses to change an indexed text under the same FTS_DOC_ID.
-const WORD_REPLACE: &str = concat!(
-    "REPLACE INTO search_word (product_id, locale, title, body) ",
+// A document that changed is deleted and inserted. InnoDB refuses to change an indexed text under the same FTS_DOC_ID, and
+// of a REPLACE of several rows it leaves some out of the index.
+const WORD_INSERT: &str = concat!(
+    "INSERT INTO search_word (product_id, locale, title, body) ",
     documents_made!()
 );
-const NGRAM_REPLACE: &str = concat!(
-    "REPLACE INTO search_ngram (product_id, locale, title, body) ",
+const NGRAM_INSERT: &str = concat!(
+    "INSERT INTO search_ngram (product_id, locale, title, body) ",
     documents_made!()
 );
 const RECOUNT_MARK: &str = concat!(
@@ -322,8 +323,8 @@ pub static STATEMENTS: &[(&str, &str)] = &[
     ("index_ngrams", NGRAMS),
     ("index_word_delete", WORD_DELETE),
     ("index_ngram_delete", NGRAM_DELETE),
-    ("index_word_replace", WORD_REPLACE),
-    ("index_ngram_replace", NGRAM_REPLACE),
+    ("index_word_insert", WORD_INSERT),
+    ("index_ngram_insert", NGRAM_INSERT),
     ("index_recount_mark", RECOUNT_MARK),
     ("index_recounts_due", RECOUNTS_DUE),
     ("index_recount_done", RECOUNT_DONE),
@@ -816,12 +817,12 @@ pub(super) async fn document_delete(
     Ok(())
 }
 
-pub(super) async fn document_replace(
+pub(super) async fn document_insert(
     connection: &mut MySqlConnection,
     ngram: bool,
     documents: &[((i64, String), Document)],
 ) -> Result<(), sqlx::Error> {
-    let statement = if ngram { NGRAM_REPLACE } else { WORD_REPLACE };
+    let statement = if ngram { NGRAM_INSERT } else { WORD_INSERT };
     // A body may have 64 KiB: this many stay below the smallest max_allowed_packet that servers come with.
     for chunk in documents.chunks(100) {
         let rows: Vec<(i64, &str, &str, &str)> = chunk

@@ -6,16 +6,17 @@ use super::query::{ParsedQuery, like_prefix};
 use super::{MAX_SUGGESTIONS, SearchError, Suggestion, SuggestionKind};
 use crate::catalog::model::{AvailabilityBand, Currency, Locale};
 
-/// A word in the title counts five times.
+/// The ranks are not put together here: InnoDB gives infinite ones while it has no statistics of a new table, and the
+/// server refuses arithmetic on those.
 macro_rules! hits {
     ($table:literal) => {
         concat!(
-            "SELECT s.product_id, MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) \
-               + 4 * MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS score, l.price, l.band FROM ",
+            "SELECT s.product_id, MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS title_rank, \
+             MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) AS text_rank, l.price, l.band FROM ",
             $table,
             " s STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id \
              WHERE s.locale = ? AND MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) \
-             ORDER BY score DESC, s.product_id LIMIT ?"
+             ORDER BY title_rank DESC, text_rank DESC, s.product_id LIMIT ?"
         )
     };
 }
@@ -92,10 +93,10 @@ pub(super) async fn hits(
     currency: Currency,
     limit: u32,
 ) -> Result<Vec<Hit>, sqlx::Error> {
-    let rows: Vec<(i64, f64, i64, String)> =
+    let rows: Vec<(i64, f64, f64, i64, String)> =
         sqlx::query_as(if query.ngram { NGRAM_HITS } else { WORD_HITS })
-            .bind(&query.all)
             .bind(&query.any)
+            .bind(&query.all)
             .bind(currency.as_str())
             .bind(query.locale.as_str())
             .bind(&query.all)
@@ -104,8 +105,10 @@ pub(super) async fn hits(
             .await?;
     let mut hits: Vec<Hit> = rows
         .into_iter()
-        .map(|(product_id, score, price, band)| {
+        .map(|(product_id, title_rank, text_rank, price, band)| {
             let band = AvailabilityBand::from_word(&band).unwrap_or(AvailabilityBand::Out);
+            // A word in the title counts five times.
+            let score = 4.0 * finite(title_rank) + finite(text_rank);
             Hit {
                 product_id,
                 score,
@@ -116,6 +119,10 @@ pub(super) async fn hits(
         .collect();
     hits.sort_by_key(|hit| (std::cmp::Reverse(hit.rank()), hit.product_id));
     Ok(hits)
+}
+
+fn finite(rank: f64) -> f64 {
+    if rank.is_finite() { rank } else { 1.0 }
 }
 
 /// The facet values of products given as a JSON list of ids.

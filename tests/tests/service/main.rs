@@ -12,4 +12,5 @@ mod edge_vcl;
 mod media;
 mod outbox;
 mod purge;
+mod catalog;
 mod testbed;

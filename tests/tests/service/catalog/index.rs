@@ -1,0 +1,311 @@
+use panono_shop::catalog::index::{WHOLE_CATALOGUE, due_transitions, recount_due_categories};
+use panono_shop::catalog::model::AvailabilityBand;
+
+use super::fixture::{Catalogue, NOW, Product, counts, days, filters, listing, slugs};
+
+#[tokio::test]
+async fn deriving_writes_what_differs_and_tells_what_changed() {
+    let shop = &mut Catalogue::new().await;
+    let men = shop.category("men", None).await;
+    let shoes = shop.category("shoes", Some(men)).await;
+    let boot = shop
+        .insert(&Product {
+            slug: "boot",
+            categories: &[shoes],
+            attributes: &[("colour", "red")],
+            brand: Some("Acme"),
+            ..Product::default()
+        })
+        .await;
+    let first = shop.reindex(&[boot.product]).await;
+    assert_eq!(first.gained, [WHOLE_CATALOGUE, men, shoes].into());
+    assert_eq!(
+        (
+            first.lost.len(),
+            first.resorted.len(),
+            first.products.clone()
+        ),
+        (0, 0, [boot.product].into())
+    );
+    assert!(first.rows_written > 0);
+
+    // Nothing differs: nothing is written, and no category is to be purged.
+    let again = shop.reindex(&[boot.product]).await;
+    assert_eq!(
+        (
+            again.rows_written,
+            again.products.len(),
+            again.categories().len()
+        ),
+        (0, 0, 0)
+    );
+
+    // A price moves the product in all of its categories.
+    shop.execute(
+        "UPDATE price SET amount = 900 WHERE variant_id = ?",
+        &[boot.variant],
+    )
+    .await;
+    let repriced = shop.reindex(&[boot.product]).await;
+    assert_eq!(repriced.resorted, [WHOLE_CATALOGUE, men, shoes].into());
+    assert_eq!(
+        (
+            repriced.rows_written,
+            repriced.gained.len(),
+            repriced.refaceted.len()
+        ),
+        (3, 0, 0)
+    );
+
+    // Stock that gets low changes the card and no order; stock that runs out does.
+    shop.execute(
+        "UPDATE stock SET reserved = 46 WHERE variant_id = ?",
+        &[boot.variant],
+    )
+    .await;
+    let low = shop.reindex(&[boot.product]).await;
+    assert_eq!((low.products.len(), low.categories().len()), (1, 0));
+    shop.execute(
+        "UPDATE stock SET reserved = 50 WHERE variant_id = ?",
+        &[boot.variant],
+    )
+    .await;
+    assert_eq!(shop.reindex(&[boot.product]).await.resorted.len(), 3);
+    assert_eq!(
+        shop.list(&listing(shoes)).await.items[0].band,
+        AvailabilityBand::Out
+    );
+    let second = shop.variant(boot.product, "boot-2", 3).await;
+    shop.price(second, 2000, NOW - days(1), None).await;
+    shop.reindex(&[boot.product]).await;
+    let card = shop.list(&listing(shoes)).await.items.remove(0);
+    assert_eq!(
+        (card.band, card.price.minor, card.price_max.minor),
+        (AvailabilityBand::Low, 900, 2000)
+    );
+
+    // Archived, and then deleted: every derived row goes.
+    shop.execute(
+        "UPDATE product SET status = 'archived' WHERE id = ?",
+        &[boot.product],
+    )
+    .await;
+    let archived = shop.reindex(&[boot.product]).await;
+    assert_eq!(archived.lost, [WHOLE_CATALOGUE, men, shoes].into());
+    shop.execute(
+        "UPDATE product SET status = 'active' WHERE id = ?",
+        &[boot.product],
+    )
+    .await;
+    shop.reindex(&[boot.product]).await;
+    shop.execute("DELETE FROM product WHERE id = ?", &[boot.product])
+        .await;
+    assert_eq!(
+        shop.reindex(&[boot.product]).await.lost,
+        [WHOLE_CATALOGUE, men, shoes].into()
+    );
+    for table in [
+        "SELECT COUNT(*) FROM listing",
+        "SELECT COUNT(*) FROM listing_facet",
+        "SELECT COUNT(*) FROM search_word",
+        "SELECT COUNT(*) FROM search_ngram",
+    ] {
+        let rows: i64 = sqlx::query_scalar(table)
+            .fetch_one(&mut shop.connection)
+            .await
+            .unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn periods_of_prices_and_publications_begin_and_end() {
+    let shop = &mut Catalogue::new().await;
+    let sale = shop
+        .insert(&Product {
+            slug: "sale",
+            price: 1000,
+            ..Product::default()
+        })
+        .await;
+    shop.price(sale.variant, 700, NOW + days(2), Some(NOW + days(4)))
+        .await;
+    let coming = shop
+        .insert(&Product {
+            slug: "coming",
+            published_at: Some(NOW + days(3)),
+            ..Product::default()
+        })
+        .await;
+    let going = shop
+        .insert(&Product {
+            slug: "going",
+            unpublished_at: Some(NOW + days(5)),
+            ..Product::default()
+        })
+        .await;
+    let all = [sale.product, coming.product, going.product];
+    shop.reindex(&all).await;
+    let page = shop.list(&listing(WHOLE_CATALOGUE)).await;
+    assert_eq!(slugs(&page), ["sale", "going"]);
+    assert_eq!(
+        page.valid_until,
+        Some(NOW + days(2)),
+        "a shown price changes first"
+    );
+
+    let mut due = async |from: i64, to: i64| {
+        due_transitions(
+            &mut shop.connection,
+            NOW + days(from),
+            NOW + days(to),
+            0,
+            100,
+        )
+        .await
+        .unwrap()
+    };
+    assert!(due(0, 1).await.is_empty());
+    assert_eq!(due(1, 2).await, [sale.product]);
+    assert_eq!(
+        due(2, 3).await,
+        [coming.product],
+        "a period begins after its first instant"
+    );
+    assert_eq!(due(0, 10).await, all);
+    let page = due_transitions(&mut shop.connection, NOW, NOW + days(10), sale.product, 1)
+        .await
+        .unwrap();
+    assert_eq!(page, [coming.product]);
+
+    let price = async |shop: &mut Catalogue| shop.list(&listing(0)).await.items[0].price.minor;
+    for (day, expected, listed) in [(2, 700, 2), (3, 700, 3), (4, 1000, 3), (5, 1000, 2)] {
+        shop.reindex_at(&all, NOW + days(day)).await;
+        let mut query = listing(WHOLE_CATALOGUE);
+        query.limit = 10;
+        assert_eq!(
+            (price(shop).await, shop.list(&query).await.items.len()),
+            (expected, listed),
+            "day {day}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn options_and_brands_can_be_filtered_by_like_attributes() {
+    let shop = &mut Catalogue::new().await;
+    let shirt = shop
+        .insert(&Product {
+            slug: "shirt",
+            brand: Some("Acme"),
+            ..Product::default()
+        })
+        .await;
+    let option = shop
+        .execute(
+            "INSERT INTO product_option (product_id, position, name) VALUES (?, 1, 'Größe')",
+            &[shirt.product],
+        )
+        .await;
+    let value = shop
+        .execute(
+            "INSERT INTO product_option_value (option_id, position, value) VALUES (?, 1, 'XL')",
+            &[option],
+        )
+        .await;
+    shop.execute(
+        "INSERT INTO variant_option VALUES (?, ?, ?)",
+        &[shirt.variant, option, value],
+    )
+    .await;
+    shop.reindex(&[shirt.product]).await;
+    let page = shop.list(&listing(WHOLE_CATALOGUE)).await;
+    assert_eq!(
+        counts(&page.facets, "grosse").len() + counts(&page.facets, "größe").len(),
+        0,
+        "codes are ASCII"
+    );
+    assert_eq!(counts(&page.facets, "brand"), [("Acme", 1)]);
+    let size = page
+        .facets
+        .iter()
+        .find(|facet| facet.name == "Größe")
+        .unwrap();
+    assert_eq!(
+        (size.kind.as_str(), size.values[0].value.as_str()),
+        ("option", "XL")
+    );
+    let mut query = listing(WHOLE_CATALOGUE);
+    let code = size.code.clone();
+    query.filters = filters(&[(&code, &["XL"]), ("brand", &["Acme"])]);
+    assert_eq!(slugs(&shop.list(&query).await), ["shirt"]);
+    // Staff can take an attribute out of the filters.
+    shop.execute(
+        "UPDATE attribute SET filterable = FALSE WHERE code = 'brand'",
+        &[],
+    )
+    .await;
+    shop.reindex(&[shirt.product]).await;
+    assert!(counts(&shop.list(&listing(0)).await.facets, "brand").is_empty());
+}
+
+#[tokio::test]
+async fn counts_of_large_categories_are_kept() {
+    let shop = &mut Catalogue::new().await;
+    let shoes = shop.category("shoes", None).await;
+    let mut ids = Vec::new();
+    for (name, colour) in [("a", "red"), ("b", "red"), ("c", "blue")] {
+        let product = Product {
+            slug: name,
+            categories: &[shoes],
+            attributes: &[("colour", colour)],
+            ..Product::default()
+        };
+        ids.push(shop.product(&product).await.product);
+    }
+    // "Large" from three products on.
+    let changed = recount_due_categories(&mut shop.connection, 3, 10)
+        .await
+        .unwrap();
+    assert_eq!(changed, [WHOLE_CATALOGUE, shoes].into());
+    let kept = "SELECT COUNT(*) FROM category_facet";
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(kept)
+            .fetch_one(&mut shop.connection)
+            .await
+            .unwrap(),
+        4
+    );
+    assert_eq!(
+        counts(&shop.list(&listing(shoes)).await.facets, "colour"),
+        [("blue", 1), ("red", 2)]
+    );
+
+    shop.execute(
+        "UPDATE product SET status = 'draft' WHERE id = ?",
+        &[ids[0]],
+    )
+    .await;
+    shop.reindex(&ids).await;
+    let changed = recount_due_categories(&mut shop.connection, 3, 10)
+        .await
+        .unwrap();
+    assert_eq!(changed, [WHOLE_CATALOGUE, shoes].into());
+    assert_eq!(
+        sqlx::query_scalar::<_, i64>(kept)
+            .fetch_one(&mut shop.connection)
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(
+        counts(&shop.list(&listing(shoes)).await.facets, "colour"),
+        [("blue", 1), ("red", 1)]
+    );
+    assert!(
+        recount_due_categories(&mut shop.connection, 3, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -1,0 +1,9 @@
+//! The catalogue on a real database: what is derived, what is read, and how.
+
+mod fixture;
+mod index;
+mod listing;
+mod product;
+
+mod search;
+mod tree;
