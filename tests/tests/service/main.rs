@@ -8,9 +8,9 @@
 )]
 
 mod admin;
+mod catalog;
 mod edge_vcl;
 mod media;
 mod outbox;
 mod purge;
-mod catalog;
 mod testbed;
