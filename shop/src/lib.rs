@@ -8,6 +8,8 @@ pub mod config;
 pub mod content;
 pub mod db;
 pub mod edge;
+pub mod export;
+pub mod import;
 pub mod media;
 pub mod outbound;
 pub mod outbox;

@@ -3,6 +3,7 @@
 mod check;
 mod edge_config;
 mod migrate;
+mod products;
 mod serve;
 mod token;
 mod worker;
@@ -31,6 +32,12 @@ enum Command {
     Worker(worker::WorkerArgs),
     /// Bring the schema of the database forward
     Migrate(migrate::MigrateArgs),
+    /// Import products from a file; running it again changes nothing (docs/import.md)
+    Import(Box<products::ImportCommand>),
+    /// Export all products to a file that imports back without a change
+    Export(Box<products::ExportCommand>),
+    /// Fill the shop with a demo, or with as many generated products as wanted
+    Seed(Box<products::SeedCommand>),
     /// Check the configuration and what it points to; tells every problem at once
     Check(check::CheckArgs),
     /// Make, list and revoke bearer tokens of the staff API
@@ -72,6 +79,9 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Serve(args) => serve::run(args).await,
             Command::Worker(args) => worker::run(args).await,
             Command::Migrate(args) => migrate::run(args).await,
+            Command::Import(args) => Box::pin(products::import(*args)).await,
+            Command::Export(args) => Box::pin(products::export(*args)).await,
+            Command::Seed(args) => Box::pin(products::seed(*args)).await,
             Command::Check(args) => check::run(args).await,
             Command::Token(args) => token::run(args).await,
             Command::EdgeConfig(args) => edge_config::run(&args),

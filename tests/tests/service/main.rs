@@ -10,6 +10,7 @@
 mod admin;
 mod catalog;
 mod edge_vcl;
+mod import;
 mod media;
 mod outbox;
 mod purge;
