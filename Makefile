@@ -22,6 +22,7 @@ test: tools ## run every test that this machine can run
 check: ## formatting, lints and the rules of the repository
 	cargo fmt --all -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo test --locked --workspace --quiet --test tidy
 
 bench: tools ## run the benches, or one of them: make bench NAME=…
 	cargo build --locked --release --workspace --bins
