@@ -87,10 +87,6 @@ impl Object<'_> {
     }
 
     /// A field that may be absent (nothing changes) or `null` (the value is removed), as RFC 7396 has it.
-    #[expect(
-        clippy::option_option,
-        reason = "absent, null and a value are three things in a merge patch"
-    )]
     pub fn nullable<T>(
         &mut self,
         name: &str,
@@ -271,6 +267,10 @@ pub fn amount(value: Value) -> Result<i64, String> {
 }
 
 /// `true` or `false`.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a reader takes the value out of its object"
+)]
 pub fn boolean(value: Value) -> Result<bool, String> {
     value
         .as_bool()
@@ -278,6 +278,10 @@ pub fn boolean(value: Value) -> Result<bool, String> {
 }
 
 /// An instant of RFC 3339, in microseconds: what the database keeps.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a reader takes the value out of its object"
+)]
 pub fn instant(value: Value) -> Result<OffsetDateTime, String> {
     let wrong = || {
         "must be an instant such as 2030-01-31T12:00:00Z, from the years 1970 to 9999".to_owned()

@@ -14,8 +14,10 @@ pub mod openapi;
 pub mod page;
 pub mod precondition;
 pub mod product;
+pub mod product_edit;
 pub mod route_category;
 pub mod route_product;
+pub mod route_selling;
 pub mod route_system;
 pub mod route_variant;
 pub mod store_audit;
@@ -199,25 +201,25 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/variants/{id}/archive").route(web::post().to(route_variant::archive)))
         .service(
             resource("/variants/{id}/prices")
-                .route(web::get().to(route_variant::prices))
-                .route(web::post().to(route_variant::schedule_price)),
+                .route(web::get().to(route_selling::prices))
+                .route(web::post().to(route_selling::schedule_price)),
         )
         .service(
             resource("/variants/{id}/prices/{currency}")
-                .route(web::put().to(route_variant::put_price)),
+                .route(web::put().to(route_selling::put_price)),
         )
         .service(
             resource("/variants/{id}/prices/scheduled/{price_id}")
-                .route(web::delete().to(route_variant::cancel_price)),
+                .route(web::delete().to(route_selling::cancel_price)),
         )
         .service(
             resource("/variants/{id}/stock")
-                .route(web::get().to(route_variant::stock))
-                .route(web::put().to(route_variant::put_stock)),
+                .route(web::get().to(route_selling::stock))
+                .route(web::put().to(route_selling::put_stock)),
         )
         .service(
             resource("/variants/{id}/stock/adjustments")
-                .route(web::post().to(route_variant::adjust_stock)),
+                .route(web::post().to(route_selling::adjust_stock)),
         )
         .service(
             resource("/categories")

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{route_category, route_product, route_system, route_variant};
+use super::{route_category, route_product, route_selling, route_system, route_variant};
 
 /// All routes of the staff API. Each says which scope of the token it demands.
 #[derive(OpenApi)]
@@ -28,13 +28,13 @@ use super::{route_category, route_product, route_system, route_variant};
         route_variant::get,
         route_variant::patch,
         route_variant::archive,
-        route_variant::prices,
-        route_variant::put_price,
-        route_variant::schedule_price,
-        route_variant::cancel_price,
-        route_variant::stock,
-        route_variant::put_stock,
-        route_variant::adjust_stock,
+        route_selling::prices,
+        route_selling::put_price,
+        route_selling::schedule_price,
+        route_selling::cancel_price,
+        route_selling::stock,
+        route_selling::put_stock,
+        route_selling::adjust_stock,
         route_category::list,
         route_category::create,
         route_category::order,

@@ -12,9 +12,9 @@ use super::fields::{Body, microseconds};
 use super::page::{Page, Query, limit};
 use super::precondition::{IfMatch, mismatch};
 use super::product::{
-    NewProduct, NewSlug, Options, Pictures, Position, Product, ProductEdit, ProductPatch,
-    Publication, Text, events,
+    NewProduct, NewSlug, Options, Pictures, Position, Product, ProductPatch, Publication, Text,
 };
+use super::product_edit::{ProductEdit, events};
 use super::store_product::{self as store, ProductFilter, ProductSummary};
 use super::token::demand;
 use super::{AdminState, Answer, answer, created};

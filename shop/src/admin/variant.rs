@@ -58,10 +58,6 @@ pub struct NewVariant {
 
 /// The body that changes a variant (RFC 7396): absent fields stay as they are.
 #[derive(Debug, Clone, Default, ToSchema)]
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value are three things in a merge patch"
-)]
 pub struct VariantPatch {
     /// The seller's name for it.
     #[schema(value_type = Option<String>)]
