@@ -1,0 +1,175 @@
+//! Shoppers who read a page again and again, and what they saw.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use crate::http;
+
+/// A crowd that reads the price of one product under several addresses.
+#[derive(Debug)]
+pub struct Readers {
+    shared: Arc<Shared>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    stop: AtomicBool,
+    started: Instant,
+    reads: AtomicU64,
+    failures: std::sync::Mutex<Vec<String>>,
+    /// The newest price that any answer has shown.
+    seen: AtomicI64,
+    /// Answers that showed an older price than one that had been shown before they were asked for.
+    backwards: std::sync::Mutex<Vec<String>>,
+    /// For each price the last moment, in microseconds, at which a read began that still showed it.
+    last_shown: std::sync::Mutex<std::collections::BTreeMap<i64, u64>>,
+}
+
+/// What the readers saw.
+#[derive(Debug)]
+pub struct Seen {
+    /// Answers.
+    pub reads: u64,
+    /// Answers other than 200, and broken connections.
+    pub failures: Vec<String>,
+    /// Answers that were older than one before them.
+    pub backwards: Vec<String>,
+    last_shown: std::collections::BTreeMap<i64, u64>,
+    started: Instant,
+}
+
+impl Readers {
+    /// Starts `count` readers, who take the addresses in turn. Prices are found by `price`.
+    #[must_use]
+    pub fn start(count: usize, urls: &[String], price: fn(&str) -> Option<i64>) -> Self {
+        let shared = Arc::new(Shared {
+            stop: AtomicBool::new(false),
+            started: Instant::now(),
+            reads: AtomicU64::new(0),
+            failures: std::sync::Mutex::default(),
+            seen: AtomicI64::new(0),
+            backwards: std::sync::Mutex::default(),
+            last_shown: std::sync::Mutex::default(),
+        });
+        let mut tasks = JoinSet::new();
+        for index in 0..count {
+            let shared = Arc::clone(&shared);
+            let url = urls[index % urls.len()].clone();
+            tasks.spawn(async move {
+                let client = http::client();
+                while !shared.stop.load(Ordering::Relaxed) {
+                    read(&shared, &client, &url, price).await;
+                }
+            });
+        }
+        Self { shared, tasks }
+    }
+
+    /// The newest price that was shown.
+    #[must_use]
+    pub fn newest(&self) -> i64 {
+        self.shared.seen.load(Ordering::SeqCst)
+    }
+
+    /// Reads so far.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.shared.reads.load(Ordering::Relaxed)
+    }
+
+    /// Stops the readers and tells what they saw.
+    pub async fn stop(mut self) -> Seen {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        while self.tasks.join_next().await.is_some() {}
+        Seen {
+            reads: self.reads(),
+            failures: std::mem::take(&mut self.shared.failures.lock().unwrap()),
+            backwards: std::mem::take(&mut self.shared.backwards.lock().unwrap()),
+            last_shown: std::mem::take(&mut self.shared.last_shown.lock().unwrap()),
+            started: self.shared.started,
+        }
+    }
+}
+
+async fn read(
+    shared: &Shared,
+    client: &reqwest::Client,
+    url: &str,
+    price: fn(&str) -> Option<i64>,
+) {
+    let seen_before = shared.seen.load(Ordering::SeqCst);
+    let began = shared.started.elapsed();
+    let answer = match client.get(url).send().await {
+        Ok(answer) => answer,
+        Err(error) => return fail(shared, format!("{url}: {error:?}")),
+    };
+    let status = answer.status().as_u16();
+    let about = format!(
+        "{:?} {:?}",
+        answer.headers().get("cache-status"),
+        answer.headers().get("age")
+    );
+    let text = answer.text().await.unwrap_or_default();
+    shared.reads.fetch_add(1, Ordering::Relaxed);
+    let Some(shown) = (status == 200).then(|| price(&text)).flatten() else {
+        return fail(
+            shared,
+            format!(
+                "{url}: {status} at {began:?} {about}: {}",
+                text.chars().take(200).collect::<String>()
+            ),
+        );
+    };
+    if shown < seen_before {
+        shared.backwards.lock().unwrap().push(format!(
+            "{url} showed {shown} after {seen_before} had been shown, at {began:?}, {about}"
+        ));
+    }
+    shared.seen.fetch_max(shown, Ordering::SeqCst);
+    let began = u64::try_from(began.as_micros()).unwrap_or(u64::MAX);
+    let mut last = shared.last_shown.lock().unwrap();
+    let at = last.entry(shown).or_insert(0);
+    *at = (*at).max(began);
+}
+
+fn fail(shared: &Shared, failure: String) {
+    let mut failures = shared.failures.lock().unwrap();
+    if failures.len() < 100 {
+        failures.push(failure);
+    }
+}
+
+impl Seen {
+    /// How long after the commit of each edit an older price was still shown, sorted. `edits` are prices with the moment
+    /// at which their commit was known.
+    #[must_use]
+    pub fn delays(&self, edits: &[(i64, Instant)]) -> Vec<Duration> {
+        let mut delays: Vec<Duration> = edits
+            .iter()
+            .map(|(price, committed)| {
+                let committed = committed.duration_since(self.started);
+                self.last_shown
+                    .range(..price)
+                    .map(|(_, last)| Duration::from_micros(*last).saturating_sub(committed))
+                    .max()
+                    .unwrap_or(Duration::ZERO)
+            })
+            .collect();
+        delays.sort_unstable();
+        delays
+    }
+}
+
+/// The value below which the given share of a sorted list lies.
+#[must_use]
+pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let rank = (sorted.len() as f64 * share).ceil() as usize;
+    sorted
+        .get(rank.clamp(1, sorted.len().max(1)) - 1)
+        .copied()
+        .unwrap_or_default()
+}
