@@ -10,8 +10,8 @@
 mod admin;
 mod catalog;
 mod edge_vcl;
-mod import;
 mod freshness;
+mod import;
 mod media;
 mod outbox;
 mod purge;

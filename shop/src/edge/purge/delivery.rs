@@ -185,7 +185,7 @@ impl Delivery {
     async fn round(&self) -> Result<Next, DeliveryError> {
         let heartbeat = self.settings.lease / 3;
         let Some(cursors) = self.hold().await? else {
-            return Ok(Next::Wait(heartbeat));
+            return Ok(Next::Wait(self.watch_interval().await?.min(heartbeat)));
         };
         let round = self.plan(cursors).await?;
         let unchanged =
@@ -229,9 +229,23 @@ impl Delivery {
             &self.name,
             &self.holder,
             self.settings.lease,
+            self.provider.patience(),
         )
         .await
         .map_err(|error| judged(&primary, error))
+    }
+
+    /// When to look again at a target that another worker has: soon while something waits there.
+    async fn watch_interval(&self) -> Result<Duration, DbError> {
+        let mut primary = self.db.primary().await?;
+        let waiting = store::is_waiting(&mut primary.connection, &self.name)
+            .await
+            .map_err(|error| judged(&primary, error))?;
+        Ok(if waiting {
+            self.provider.patience()
+        } else {
+            self.settings.lease
+        })
     }
 
     /// Reads what is due. An edge that is new, or behind the beginning of the log, or ahead of its end (after a restore

@@ -95,6 +95,12 @@ pub trait PurgeProvider: Send + Sync {
     /// What one request may carry.
     fn limits(&self) -> Limits;
 
+    /// How long another worker may leave a purge waiting before this one takes the target from it. Longer than any one
+    /// request with its wait, where sending twice costs something.
+    fn patience(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+
     /// Sends one request, waiting for the provider's rate limit first. `Ok` means that the edge has acknowledged.
     /// Sending the same batch twice does no harm.
     fn purge<'a>(&'a self, batch: &'a PurgeBatch) -> PurgeFuture<'a>;

@@ -14,7 +14,12 @@ const INSERT_TARGET: &str = "INSERT INTO purge_target (name) VALUES (?) \
      ON DUPLICATE KEY UPDATE seen_at = NOW(6)";
 
 const UPDATE_HOLDER: &str = "UPDATE purge_target SET holder = ?, held_until = NOW(6) + INTERVAL ? MICROSECOND \
-     WHERE name = ? AND (holder IS NULL OR holder = ? OR held_until < NOW(6))";
+     WHERE name = ? AND (holder IS NULL OR holder = ? OR held_until < NOW(6) \
+       OR EXISTS (SELECT 1 FROM invalidation WHERE sequence > COALESCE(acknowledged, 0) \
+         AND created_at < NOW(6) - INTERVAL ? MICROSECOND))";
+
+const SELECT_WAITING: &str = "SELECT EXISTS(SELECT 1 FROM purge_target t JOIN invalidation i \
+     ON i.sequence > COALESCE(t.acknowledged, 0) WHERE t.name = ?)";
 
 const SELECT_CURSORS: &str =
     "SELECT acknowledged, repeated FROM purge_target WHERE name = ? AND holder = ?";
@@ -40,12 +45,14 @@ const UPDATE_FAILED: &str = "UPDATE purge_target SET failures = failures + 1, la
 const UPDATE_RELEASED: &str =
     "UPDATE purge_target SET holder = NULL, held_until = NULL WHERE name = ? AND holder = ?";
 
-/// Marks the target as configured and takes or renews the right to talk to it. `None` when another worker has it.
+/// Marks the target as configured and takes or renews the right to talk to it. `None` when another worker has it, and has
+/// left nothing waiting for longer than `patience`: one that has died, or hangs, is not waited for to the end of its lease.
 pub(super) async fn hold(
     connection: &mut MySqlConnection,
     name: &str,
     holder: &ClaimId,
     lease: Duration,
+    patience: Duration,
 ) -> Result<Option<Cursors>, sqlx::Error> {
     sqlx::query(INSERT_TARGET)
         .bind(name)
@@ -56,6 +63,7 @@ pub(super) async fn hold(
         .bind(microseconds(lease))
         .bind(name)
         .bind(holder.as_str())
+        .bind(microseconds(patience))
         .execute(&mut *connection)
         .await?;
     let row: Option<(Option<i64>, i64)> = sqlx::query_as(SELECT_CURSORS)
@@ -67,6 +75,17 @@ pub(super) async fn hold(
         acknowledged,
         repeated,
     }))
+}
+
+/// Whether the target has not acknowledged all of the log.
+pub(super) async fn is_waiting(
+    connection: &mut MySqlConnection,
+    name: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(SELECT_WAITING)
+        .bind(name)
+        .fetch_one(connection)
+        .await
 }
 
 /// Gives the target back, for another worker to take at once.
