@@ -9,6 +9,7 @@ mod listing;
 mod query;
 
 pub use listing::{Cursor, ListingPage, ListingQuery, ListingRules, Parsed, Sort};
+pub(crate) use query::{Pair, currency, decode_value, pairs};
 pub use query::{PlainQuery, QueryProblem};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -18,7 +19,7 @@ use super::i18n::Locale;
 use super::money::Currency;
 
 /// Bytes that a path segment keeps: the unreserved characters of RFC 3986.
-const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const PATH_SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
@@ -126,7 +127,7 @@ impl Urls {
     }
 }
 
-fn join(path: String, query: &str) -> String {
+pub(crate) fn join(path: String, query: &str) -> String {
     if query.is_empty() {
         path
     } else {
@@ -135,7 +136,7 @@ fn join(path: String, query: &str) -> String {
 }
 
 /// One name or value of a query as a browser's form writes it.
-fn encode_component(text: &str) -> String {
+pub(crate) fn encode_component(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 

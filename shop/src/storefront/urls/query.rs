@@ -39,7 +39,7 @@ pub enum QueryProblem {
 }
 
 impl QueryProblem {
-    pub(super) fn value(parameter: &str, problem: impl Into<String>) -> Self {
+    pub(crate) fn value(parameter: &str, problem: impl Into<String>) -> Self {
         Self::Value {
             parameter: parameter.to_owned(),
             problem: problem.into(),
@@ -48,13 +48,13 @@ impl QueryProblem {
 }
 
 /// A parameter with its value still encoded, so that a separating comma differs from a comma in a value.
-pub(super) struct Pair<'query> {
-    pub(super) name: String,
-    pub(super) raw_value: &'query str,
+pub(crate) struct Pair<'query> {
+    pub(crate) name: String,
+    pub(crate) raw_value: &'query str,
 }
 
 /// Takes a query apart.
-pub(super) fn pairs(query: &str) -> Result<Vec<Pair<'_>>, Vec<QueryProblem>> {
+pub(crate) fn pairs(query: &str) -> Result<Vec<Pair<'_>>, Vec<QueryProblem>> {
     if query.len() > MAX_QUERY_BYTES {
         return Err(vec![QueryProblem::TooLong]);
     }
@@ -82,7 +82,7 @@ pub(super) fn decode(raw: &str) -> Option<String> {
 }
 
 /// Decodes the value of a parameter and takes the spaces off its ends.
-pub(super) fn decode_value(parameter: &str, raw: &str) -> Result<String, QueryProblem> {
+pub(crate) fn decode_value(parameter: &str, raw: &str) -> Result<String, QueryProblem> {
     decode(raw)
         .map(|value| value.trim().to_owned())
         .ok_or_else(|| QueryProblem::NotText {
@@ -91,7 +91,7 @@ pub(super) fn decode_value(parameter: &str, raw: &str) -> Result<String, QueryPr
 }
 
 /// Reads a currency that the shop sells in.
-pub(super) fn currency(code: &str, offered: &[Currency]) -> Result<Currency, QueryProblem> {
+pub(crate) fn currency(code: &str, offered: &[Currency]) -> Result<Currency, QueryProblem> {
     offered
         .iter()
         .find(|currency| currency.code() == code)

@@ -588,7 +588,7 @@ fn crumb(category: &CategoryLink) -> Crumb {
     }
 }
 
-fn catalogue_sort(sort: Option<Sort>) -> listing::Sort {
+pub(super) fn catalogue_sort(sort: Option<Sort>) -> listing::Sort {
     match sort {
         Some(Sort::Newest) => listing::Sort::Newest,
         Some(Sort::PriceAscending) => listing::Sort::PriceAscending,

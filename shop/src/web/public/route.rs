@@ -229,7 +229,7 @@ fn listing(
     }
 }
 
-fn bad_request(
+pub(super) fn bad_request(
     locale: Option<Locale>,
     problems: &[crate::storefront::urls::QueryProblem],
 ) -> Resolved {

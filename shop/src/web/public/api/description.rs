@@ -1,0 +1,146 @@
+//! The description of the whole API, public and of the staff (OpenAPI 3.1).
+
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use super::answer;
+use crate::admin::openapi::AdminApi;
+use crate::web::error::Problem;
+
+/// What the public answers.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Panono shop",
+        version = "1",
+        description = "Catalogue, content and staff API of a shop. Public answers take no credentials and set no cookie; caches keep them by their address, which has one spelling: others are redirected to it."
+    ),
+    tags(
+        (name = "catalogue", description = "Categories, products, search and stock"),
+        (name = "content", description = "Pages and posts"),
+        (name = "shop", description = "The shop itself"),
+    ),
+    components(schemas(Problem)),
+    modifiers(&Problems),
+    paths(
+        answer::config,
+        answer::categories,
+        answer::category,
+        answer::products,
+        answer::product,
+        answer::availability,
+        answer::suggest,
+        answer::pages,
+        answer::posts,
+        answer::page,
+        answer::post,
+    )
+)]
+struct PublicApi;
+
+/// The description of the whole API.
+#[must_use]
+pub fn description() -> utoipa::openapi::OpenApi {
+    let mut description = PublicApi::openapi();
+    description.merge(AdminApi::openapi());
+    for (path, item) in &mut description.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(operation_id(method, path));
+        }
+    }
+    description
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    [
+        ("get", &mut item.get),
+        ("put", &mut item.put),
+        ("post", &mut item.post),
+        ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// A name that no other operation has: `get-catalog-products-slug`.
+fn operation_id(method: &str, path: &str) -> String {
+    let path = path.strip_prefix("/api/v1/").unwrap_or(path);
+    let words = path
+        .split('/')
+        .map(|segment| segment.trim_matches(['{', '}']).replace('_', "-"));
+    std::iter::once(method.to_owned())
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+/// Adds to every public route the answers that all of them may give.
+struct Problems;
+
+const MOVED: &str = "Moved";
+const INVALID: &str = "InvalidRequest";
+const MISSING: &str = "NotFound";
+const GONE: &str = "Gone";
+const AWAY: &str = "Unavailable";
+
+impl Modify for Problems {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let problem = |text: &str| {
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("Problem")))
+                .build();
+            ResponseBuilder::new()
+                .description(text)
+                .content("application/problem+json", content)
+                .build()
+        };
+        let responses: [(&str, Response); 5] = [
+            (
+                MOVED,
+                Response::new(
+                    "`Location` has the canonical spelling of the address, or the present slug",
+                ),
+            ),
+            (
+                INVALID,
+                problem("A parameter has a value that it cannot have; `errors` names each"),
+            ),
+            (MISSING, problem("Nothing that is public has this slug")),
+            (GONE, problem("What had this slug was taken away for good")),
+            (
+                AWAY,
+                problem(
+                    "The shop cannot answer at the moment; `Retry-After` says when to ask again",
+                ),
+            ),
+        ];
+        let components = description.components.get_or_insert_default();
+        for (name, response) in responses {
+            components
+                .responses
+                .insert(name.to_owned(), RefOr::T(response));
+        }
+        for (path, item) in &mut description.paths.paths {
+            let named = path.ends_with("{slug}");
+            // A listing names a category in its query.
+            let may_miss = named || path.ends_with("/products");
+            for (_, operation) in operations(item) {
+                let mut add = |status: &str, name: &str| {
+                    operation
+                        .responses
+                        .responses
+                        .insert(status.to_owned(), RefOr::Ref(Ref::from_response_name(name)));
+                };
+                add("301", MOVED);
+                add("400", INVALID);
+                add("503", AWAY);
+                if may_miss {
+                    add("404", MISSING);
+                    add("410", GONE);
+                }
+            }
+        }
+    }
+}
