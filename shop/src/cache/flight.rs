@@ -13,12 +13,13 @@ use super::page::Page;
 use super::{FillError, Source};
 
 type Answer = Result<(Arc<Page>, Source), FillError>;
+type UnderWay = Mutex<HashMap<Box<str>, (i64, Waiting)>>;
 type Waiting = watch::Receiver<Option<Answer>>;
 
 /// The answers that are being made, with a bound on how many are made and how many wait to be.
 #[derive(Debug)]
 pub struct Flights {
-    under_way: Arc<Mutex<HashMap<Box<str>, (i64, Waiting)>>>,
+    under_way: Arc<UnderWay>,
     permits: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     queue: usize,
@@ -124,11 +125,7 @@ impl Flights {
 }
 
 /// Removes a flight, unless a newer one has taken its place.
-fn leave(
-    under_way: &Mutex<HashMap<Box<str>, (i64, Waiting)>>,
-    key: &str,
-    sender: &watch::Sender<Option<Answer>>,
-) {
+fn leave(under_way: &UnderWay, key: &str, sender: &watch::Sender<Option<Answer>>) {
     let mut under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
     if under_way
         .get(key)

@@ -72,7 +72,7 @@ impl Freshness {
     #[must_use]
     pub fn is_behind(&self) -> bool {
         let last = self.last_contact.load(Ordering::Relaxed);
-        last == 0 || self.millis().saturating_sub(last) > BEHIND_AFTER.as_millis() as u64
+        last == 0 || u128::from(self.millis().saturating_sub(last)) > BEHIND_AFTER.as_millis()
     }
 
     fn millis(&self) -> u64 {

@@ -142,6 +142,12 @@ impl Metrics {
     }
 }
 
+// The signature is the library's.
+#[expect(clippy::borrowed_box, reason = "keys are boxed")]
+fn weigh(key: &Box<str>, page: &Arc<Page>) -> u32 {
+    u32::try_from(key.len() + page.weight()).unwrap_or(u32::MAX)
+}
+
 /// The caches of one process.
 #[derive(Debug)]
 pub struct PageCache {
@@ -166,9 +172,7 @@ impl PageCache {
     ) -> Result<Self, redis::RedisError> {
         let l1 = Moka::builder()
             .max_capacity(config.l1_bytes)
-            .weigher(|key: &Box<str>, page: &Arc<Page>| {
-                u32::try_from(key.len() + page.weight()).unwrap_or(u32::MAX)
-            })
+            .weigher(weigh)
             .build();
         Ok(Self {
             l1,

@@ -70,6 +70,9 @@ const AVAILABILITY: &str = "SELECT v.sku, s.tracked, s.on_hand, s.reserved, s.ba
      WHERE v.status = 'active' AND p.status = 'active' AND p.published_at <= ? \
        AND (p.unpublished_at IS NULL OR p.unpublished_at > ?)";
 
+/// A position, and an id for those that share one.
+type Place = (i32, i64);
+
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
     ("product_by_slug", PRODUCT),
@@ -324,7 +327,7 @@ async fn variants(
         .await?;
     let mut variants: Vec<Variant> = Vec::new();
     // By (position, id), options and the values within them.
-    let mut options: BTreeMap<(i32, i64), (String, BTreeMap<(i32, i64), String>)> = BTreeMap::new();
+    let mut options: BTreeMap<Place, (String, BTreeMap<Place, String>)> = BTreeMap::new();
     for row in rows {
         if variants.last().is_none_or(|variant| variant.id != row.id) {
             variants.push(Variant {

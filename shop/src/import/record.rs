@@ -384,7 +384,7 @@ impl ProductRecord {
             for value in &attribute.values {
                 check_length(problems, self.line, &attribute.code, Some(value), 190);
                 if attribute.kind == AttributeKind::Number
-                    && value.parse::<f64>().is_ok_and(f64::is_finite) == false
+                    && !value.parse::<f64>().is_ok_and(f64::is_finite)
                 {
                     problems.push(
                         Problem::new(

@@ -373,7 +373,7 @@ pub fn instant(text: &str, place: Place<'_>) -> Result<PrimitiveDateTime, Proble
     let seconds = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let fraction = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond]");
     let plain = trimmed.replacen('T', " ", 1);
-    for format in [&minutes[..], &seconds[..], &fraction[..]] {
+    for format in [minutes, seconds, fraction] {
         if let Ok(stamp) = PrimitiveDateTime::parse(&plain, format) {
             return Ok(microseconds(stamp));
         }

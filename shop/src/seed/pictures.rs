@@ -17,7 +17,7 @@ use image::{ImageError, RgbImage};
 use self::paint::{Canvas, Colour};
 
 /// Side of a full picture in pixels.
-pub const SIDE: u16 = 1_200;
+pub const SIDE: u16 = 800;
 
 /// Quality of the JPEG: high enough that smooth walls show no steps.
 const JPEG_QUALITY: u8 = 88;

@@ -243,7 +243,8 @@ fn sort_links(
     let page = listing.page;
     let current = listing.query.sort.unwrap_or(page.default_sort());
     page.sorts()
-        .into_iter()
+        .iter()
+        .copied()
         .map(|sort| SortLink {
             label: sort_label(sort, locale),
             url: url(&listing.query.sorted_by(page, sort)),

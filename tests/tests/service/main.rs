@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod api;
 mod catalog;
 mod edge_vcl;
 mod freshness;

@@ -7,7 +7,7 @@ use super::encode_component;
 use super::query::{QueryProblem, currency, decode_value, pairs};
 
 /// Most attributes that can be filtered by at once.
-const MAX_FILTERED_ATTRIBUTES: usize = 10;
+const MAX_FILTERED_ATTRIBUTES: usize = 8;
 /// Most values of one attribute that can be chosen at once.
 const MAX_VALUES: usize = 20;
 /// Longest value of an attribute, in characters: what the catalogue's column holds.
@@ -15,7 +15,7 @@ const MAX_VALUE_CHARACTERS: usize = 190;
 /// Longest code of an attribute: what the catalogue's column holds.
 const MAX_CODE_BYTES: usize = 64;
 /// Longest text that is searched for, in characters.
-const MAX_SEARCH_CHARACTERS: usize = 200;
+const MAX_SEARCH_CHARACTERS: usize = 100;
 /// Longest cursor; ours are much shorter.
 const MAX_CURSOR_BYTES: usize = 256;
 
@@ -38,15 +38,19 @@ impl ListingPage {
         }
     }
 
-    /// The orders that the page offers, its default first.
+    /// The orders that the page offers, its default first. Results of a search are the best of all hits, which another order
+    /// would not be.
     #[must_use]
-    pub const fn sorts(self) -> [Sort; 4] {
-        [
-            self.default_sort(),
-            Sort::Newest,
-            Sort::PriceAscending,
-            Sort::PriceDescending,
-        ]
+    pub const fn sorts(self) -> &'static [Sort] {
+        match self {
+            Self::Category => &[
+                Sort::Featured,
+                Sort::Newest,
+                Sort::PriceAscending,
+                Sort::PriceDescending,
+            ],
+            Self::Search => &[Sort::Relevance],
+        }
     }
 }
 
@@ -426,10 +430,15 @@ impl<'site> Reader<'site> {
 
     fn take_sort(&mut self, value: &str) {
         let page = self.rules.page;
-        match page.sorts().into_iter().find(|sort| sort.name() == value) {
+        match page
+            .sorts()
+            .iter()
+            .copied()
+            .find(|sort| sort.name() == value)
+        {
             Some(sort) => self.query.sort = (sort != page.default_sort()).then_some(sort),
             None => {
-                let names: Vec<&str> = page.sorts().into_iter().map(Sort::name).collect();
+                let names: Vec<&str> = page.sorts().iter().copied().map(Sort::name).collect();
                 self.problems.push(QueryProblem::value(
                     "sort",
                     format!("must be one of {}", names.join(", ")),

@@ -69,7 +69,7 @@ pub async fn entry(request: HttpRequest, public: web::Data<Public>) -> HttpRespo
             .body("ok\n");
     }
     if let Err(error) = acceptable(&request, target, &public.hosts) {
-        return refuse(&request, &public, None, error);
+        return refuse(&request, &public, None, &error);
     }
     let conditions = Conditions {
         method: request.method(),
@@ -119,7 +119,7 @@ async fn answer(
                 .await;
             match made {
                 Ok(served) => respond(&served, conditions),
-                Err(error) => refuse(request, public, locale, unavailable(error)),
+                Err(error) => refuse(request, public, locale, &unavailable(error)),
             }
         }
         Resolved::Media { hash, preset } => match public.media.variant(&hash, preset).await {
@@ -136,8 +136,8 @@ async fn answer(
                 };
                 once(draft, public, conditions)
             }
-            Ok(None) => refuse(request, public, None, ApiError::new(Code::NotFound)),
-            Err(error) => refuse(request, public, None, ApiError::unavailable(error)),
+            Ok(None) => refuse(request, public, None, &ApiError::new(Code::NotFound)),
+            Err(error) => refuse(request, public, None, &ApiError::unavailable(error)),
         },
         Resolved::Redirect(location) => {
             let draft = Draft {
@@ -157,10 +157,10 @@ async fn answer(
                 ApiError::new(Code::InvalidRequest),
                 |error, (field, message)| error.field(field, message),
             );
-            refuse(request, public, locale, error)
+            refuse(request, public, locale, &error)
         }
         Resolved::NotFound(locale) => {
-            refuse(request, public, locale, ApiError::new(Code::NotFound))
+            refuse(request, public, locale, &ApiError::new(Code::NotFound))
         }
     }
 }
@@ -246,7 +246,7 @@ fn refuse(
     request: &HttpRequest,
     public: &Public,
     locale: Option<Locale>,
-    error: ApiError,
+    error: &ApiError,
 ) -> HttpResponse {
     let id = request_id::accept(request.headers().get(request_id::HEADER));
     error.log(&id);
@@ -264,7 +264,7 @@ fn refuse(
     let page = if for_programs {
         None
     } else {
-        error_page(public, locale, &error, &id)
+        error_page(public, locale, error, &id)
     };
     let response = match page {
         Some(html) => {

@@ -3,13 +3,15 @@
 //! A path that is not exactly one of the shop's is not "about the same": whatever stands between (encoded slashes, dot
 //! segments, parameters after a semicolon) is refused, so that no cache can be made to see another address than we do.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
 use super::api::{self, ApiRoute};
 use crate::media::model::{MediaHash, Preset};
 use crate::storefront::assets::{self, Asset};
 use crate::storefront::i18n::Locale;
-use crate::storefront::urls::{ListingPage, ListingQuery, ListingRules, Parsed, PlainQuery};
+use crate::storefront::urls::{
+    ListingPage, ListingQuery, ListingRules, PATH_SEGMENT, Parsed, PlainQuery,
+};
 use crate::storefront::view::Site;
 
 /// Longest target that is looked at.
@@ -129,14 +131,8 @@ fn page(segment: &str, rest: &[&str], query: &str, site: &Site) -> Resolved {
         return Resolved::NotFound(None);
     }
     match rest {
-        [] => plain_page(
-            locale,
-            query,
-            site,
-            |query| PageRoute::Home(query),
-            |urls| urls.home(),
-        ),
-        ["p", slug] => with_slug(locale, slug, |slug| {
+        [] => plain_page(locale, query, site, PageRoute::Home, |urls| urls.home()),
+        ["p", slug] => with_slug(locale, "p", slug, query, |slug| {
             plain_page(
                 locale,
                 query,
@@ -145,7 +141,7 @@ fn page(segment: &str, rest: &[&str], query: &str, site: &Site) -> Resolved {
                 |urls| urls.product(&slug),
             )
         }),
-        ["pages", slug] => with_slug(locale, slug, |slug| {
+        ["pages", slug] => with_slug(locale, "pages", slug, query, |slug| {
             plain_page(
                 locale,
                 query,
@@ -154,7 +150,7 @@ fn page(segment: &str, rest: &[&str], query: &str, site: &Site) -> Resolved {
                 |urls| urls.page(&slug),
             )
         }),
-        ["c", slug] => with_slug(locale, slug, |slug| {
+        ["c", slug] => with_slug(locale, "c", slug, query, |slug| {
             listing(
                 locale,
                 query,
@@ -176,8 +172,14 @@ fn page(segment: &str, rest: &[&str], query: &str, site: &Site) -> Resolved {
     }
 }
 
-/// Decodes a slug. Another encoding of the same slug, or a capital letter, is another address: it is not ours.
-fn with_slug(locale: Locale, raw: &str, resolve: impl FnOnce(String) -> Resolved) -> Resolved {
+/// Decodes a slug. Another encoding of the same slug redirects to the one that pages link to.
+fn with_slug(
+    locale: Locale,
+    kind: &str,
+    raw: &str,
+    query: &str,
+    resolve: impl FnOnce(String) -> Resolved,
+) -> Resolved {
     match percent_decode_str(raw).decode_utf8() {
         Ok(slug)
             if !slug.is_empty()
@@ -187,7 +189,14 @@ fn with_slug(locale: Locale, raw: &str, resolve: impl FnOnce(String) -> Resolved
                     .any(|character| character.is_control() || "/\\;?#%".contains(character))
                 && !slug.chars().all(|character| character == '.') =>
         {
-            resolve(slug.into_owned())
+            let canonical = utf8_percent_encode(&slug, PATH_SEGMENT).to_string();
+            match resolve(slug.into_owned()) {
+                Resolved::Route(_) if canonical != raw => Resolved::Redirect(join(
+                    &format!("/{}/{kind}/{canonical}", locale.segment()),
+                    query,
+                )),
+                resolved => resolved,
+            }
         }
         _ => Resolved::NotFound(Some(locale)),
     }
@@ -321,6 +330,8 @@ mod tests {
             ("/zh-CN/p/a", "-> /zh-cn/p/a"),
             ("/en/p/stone-mug", "page en"),
             ("/en/p/stone-mug?b=1&a=2", "-> /en/p/stone-mug"),
+            ("/en/p/%73tone-mug", "-> /en/p/stone-mug"),
+            ("/zh-cn/p/%e8%8c%b6", "-> /zh-cn/p/%E8%8C%B6"),
             (
                 "/en/c/mugs?f.color=red&currency=EUR",
                 "-> /en/c/mugs?currency=EUR&f.color=red",
