@@ -149,7 +149,7 @@ impl Drop for FakeService {
 
 async fn serve(mut stream: TcpStream, handler: Arc<Handler>, record: Arc<Mutex<Vec<Request>>>) {
     let mut buffer = Vec::new();
-    while let Some(request) = read_request(&mut stream, &mut buffer).await {
+    while let Some(request) = Box::pin(read_request(&mut stream, &mut buffer)).await {
         record
             .lock()
             .expect("no test panics with the lock")
@@ -190,7 +190,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
             let head: Vec<u8> = buffer.drain(..end + 4).collect();
             break String::from_utf8(head).ok()?;
         }
-        more(stream, buffer).await?;
+        Box::pin(more(stream, buffer)).await?;
     };
     let mut lines = head.split("\r\n");
     let mut first = lines.next()?.split(' ');
@@ -204,7 +204,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Re
         .and_then(|text| text.parse().ok())
         .unwrap_or(0);
     while buffer.len() < length {
-        more(stream, buffer).await?;
+        Box::pin(more(stream, buffer)).await?;
     }
     let body = buffer.drain(..length).collect();
     Some(Request {

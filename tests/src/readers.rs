@@ -164,12 +164,12 @@ impl Seen {
     }
 }
 
-/// The value below which the given share of a sorted list lies.
+/// The value below which so many of a hundred of a sorted list lie.
 #[must_use]
-pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
-    let rank = (sorted.len() as f64 * share).ceil() as usize;
+pub fn percentile(sorted: &[Duration], hundredths: usize) -> Duration {
+    let rank = (sorted.len() * hundredths).div_ceil(100);
     sorted
-        .get(rank.clamp(1, sorted.len().max(1)) - 1)
+        .get(rank.saturating_sub(1))
         .copied()
         .unwrap_or_default()
 }

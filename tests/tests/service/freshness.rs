@@ -93,8 +93,8 @@ fn judge(name: &str, seen: &Seen, edits: &[(i64, Instant)]) {
         "{name}: {} edits, {} reads, old price shown after its commit: p50 {:?}, p99 {:?}",
         edits.len(),
         seen.reads,
-        percentile(&delays, 0.5),
-        percentile(&delays, 0.99)
+        percentile(&delays, 50),
+        percentile(&delays, 99)
     );
     assert!(seen.failures.is_empty(), "{name}: {:#?}", seen.failures);
     assert!(
@@ -102,7 +102,7 @@ fn judge(name: &str, seen: &Seen, edits: &[(i64, Instant)]) {
         "{name}: old after new: {:#?}",
         seen.backwards
     );
-    assert!(percentile(&delays, 1.0) < GUARD, "{name}: {delays:?}");
+    assert!(percentile(&delays, 100) < GUARD, "{name}: {delays:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
