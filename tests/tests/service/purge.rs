@@ -250,7 +250,9 @@ async fn a_broken_edge_delays_no_other_and_gets_everything_when_it_is_well() -> 
     let broken = Arc::new(AtomicUsize::new(0));
     let state = Arc::clone(&broken);
     let sick = FakeService::start(move |_| match state.fetch_add(1, Ordering::SeqCst) {
-        0..40 if state.load(Ordering::SeqCst) % 4 == 0 => Reply::new(500, "guru meditation"),
+        0..40 if state.load(Ordering::SeqCst).is_multiple_of(4) => {
+            Reply::new(500, "guru meditation")
+        }
         0..40 if state.load(Ordering::SeqCst) % 4 == 1 => Reply::Cut,
         0..40 => Reply::new(429, "slow down").with("Retry-After", "0"),
         _ => Reply::new(200, ""),

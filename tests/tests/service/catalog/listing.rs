@@ -109,7 +109,8 @@ async fn pages_follow_each_other_in_every_order_and_back() {
             ..Filters::default()
         };
         let number = |slug: &str| slug[1..].parse::<usize>().unwrap();
-        let passes: [(Filters, fn(usize) -> bool); 3] = [
+        type Passes = fn(usize) -> bool;
+        let passes: [(Filters, Passes); 3] = [
             (two, |number| number % 3 != 1),
             (priced, |number| number % 3 != 2),
             (stocked, |number| number % 2 == 1),
