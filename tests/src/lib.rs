@@ -11,6 +11,7 @@
 //! - [`proxy`]: a proxy that cuts, delays, swallows
 //! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
 //! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
+//! - [`bench`]: what `make bench` measures
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -18,6 +19,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod bench;
 pub mod fake;
 pub mod http;
 pub mod mysql;

@@ -94,7 +94,11 @@ impl Environment {
         self.with("PANONO_MEDIA_URL", &format!("file://{}", folder.display()))
     }
 
-    fn command(&self, arguments: &[&str]) -> Result<Command> {
+    /// The command that starts the shop's program with this environment, for those who start it themselves.
+    ///
+    /// # Errors
+    /// As of [`program`].
+    pub fn command(&self, arguments: &[&str]) -> Result<Command> {
         let mut command = Command::new(program()?);
         for (name, _) in std::env::vars_os() {
             if name

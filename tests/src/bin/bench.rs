@@ -1,0 +1,123 @@
+//! `make bench`: what the shop does, beside yardsticks. `docs/benchmarks.md` says how to read it.
+#![allow(clippy::print_stdout)]
+
+use anyhow::{Context, Result, bail};
+use panono_tests::bench::bed::Bed;
+use panono_tests::bench::traffic::Traffic;
+use panono_tests::bench::{Measure, edge, lifecycle, miss, origin, say};
+use panono_tests::mysql::MysqlGroup;
+use panono_tests::tools;
+
+/// Benches of one web process, with a catalogue of some thousand products.
+const SMALL: &[&str] = &[
+    "origin_hit_json",
+    "origin_hit_html",
+    "origin_miss",
+    "edge_hit",
+    "start_to_ready_ms",
+    "resident_mib",
+];
+/// Benches of a whole shop with a large catalogue.
+const WHOLE: &[&str] = &["hit_ratio", "purge_delay_p99_ms"];
+/// More than any bench of [`SMALL`] needs: some of the products are drafts.
+const PRODUCTS: usize = miss::PRODUCTS + 500;
+const MEMBERS: usize = 3;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    panono_tests::http::install_tls();
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let known: Vec<&str> = SMALL.iter().chain(WHOLE).copied().collect();
+    if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
+        bail!(
+            "there is no bench {unknown}; there are: {}",
+            known.join(", ")
+        );
+    }
+    if cfg!(debug_assertions) {
+        say("this is a debug build: its numbers mean nothing; run `make bench`");
+    }
+    let chosen = |names: &[&'static str]| -> Vec<&'static str> {
+        let is_chosen = |name: &&str| wanted.is_empty() || wanted.iter().any(|other| other == name);
+        names.iter().copied().filter(is_chosen).collect()
+    };
+    let mut measures = Vec::new();
+    let mut failed = Vec::new();
+    small(&chosen(SMALL), &mut measures, &mut failed).await?;
+    whole(&chosen(WHOLE), &mut measures, &mut failed).await?;
+    let folder = tools::repository().join("target");
+    std::fs::create_dir_all(&folder).context("failed to make target/")?;
+    std::fs::write(
+        folder.join("bench.json"),
+        serde_json::to_string_pretty(&measures)? + "\n",
+    )
+    .context("failed to write target/bench.json")?;
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        bail!("could not run: {}", failed.join(", "))
+    }
+}
+
+async fn small(
+    names: &[&'static str],
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let group = MysqlGroup::start(1).await?;
+    let bed = Bed::new(&group, PRODUCTS).await?;
+    for name in names {
+        let measured = match *name {
+            "origin_hit_json" => origin::json(&bed).await,
+            "origin_hit_html" => origin::html(&bed).await,
+            "origin_miss" => miss::run(&bed).await,
+            "edge_hit" => edge::run(&bed).await,
+            "start_to_ready_ms" => lifecycle::start_to_ready(&bed).await,
+            _ => lifecycle::resident(&bed).await,
+        };
+        note(name, measured, measures, failed);
+    }
+    Ok(())
+}
+
+async fn whole(
+    names: &[&'static str],
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let group = MysqlGroup::start(MEMBERS).await?;
+    let traffic = Traffic::start(&group).await?;
+    for name in names {
+        let measured = match *name {
+            "hit_ratio" => traffic.hit_ratio().await,
+            _ => traffic.purge_delay().await,
+        };
+        note(name, measured, measures, failed);
+    }
+    Ok(())
+}
+
+/// One bench that could not run does not take the others away.
+fn note(
+    name: &'static str,
+    measured: Result<Measure>,
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) {
+    match measured {
+        Ok(measure) => {
+            println!("{measure}");
+            measures.push(measure);
+        }
+        Err(error) => {
+            say(&format!("{name} could not run: {error:#}"));
+            failed.push(name);
+        }
+    }
+}
