@@ -469,9 +469,9 @@ impl Mapping {
                 .flatten()
             {
                 let place = super::value::Place { line: 0, field: "" };
-                if !super::value::Decimal::parse(number, place)
-                    .is_ok_and(|decimal| decimal.digits > 0)
-                {
+                let positive = super::value::Decimal::parse(number, place)
+                    .is_ok_and(|decimal| decimal.digits > 0);
+                if !positive {
                     return Some((key, format!("\"{number}\" is not a number above zero")));
                 }
             }

@@ -69,27 +69,32 @@ pub fn changes(live: &[LivePrice], stated: &[PriceRecord], now: PrimitiveDateTim
             && row.ends_at == price.ends_at
     };
     let mut changes = PriceChanges::default();
-    let mut begun_rows = rows.iter().filter(|row| row.starts_at <= now).peekable();
+    let mut begun_rows = rows.iter().filter(|row| row.starts_at <= now);
     let mut kept: Vec<i64> = Vec::new();
-    let mut anew = 0_i64;
+    let mut added: Vec<&PriceRecord> = Vec::new();
     for price in stated.iter().filter(|price| begun(price.starts_at)) {
         // Once one is added, those that come after it have to begin after it as well.
-        let row = if anew == 0 {
+        let row = if added.is_empty() {
             begun_rows.find(|row| same(row, price))
         } else {
             None
         };
-        if let Some(row) = row {
-            kept.push(row.id);
-        } else {
-            let starts_at = now.checked_add(Duration::microseconds(anew)).unwrap_or(now);
-            anew += 1;
-            changes.add.push(NewPrice {
-                starts_at,
-                price: (*price).clone(),
-            });
+        match row {
+            Some(row) => kept.push(row.id),
+            None => added.push(price),
         }
     }
+    // They hold now, so the last of them begins now and the others a moment before it.
+    for (before, price) in (0_i64..).zip(added.into_iter().rev()) {
+        let starts_at = now
+            .checked_sub(Duration::microseconds(before))
+            .unwrap_or(now);
+        changes.add.push(NewPrice {
+            starts_at,
+            price: price.clone(),
+        });
+    }
+    changes.add.reverse();
     for price in stated.iter().filter(|price| !begun(price.starts_at)) {
         let Some(starts_at) = price.starts_at else {
             continue;
@@ -200,6 +205,7 @@ mod tests {
         let amounts: Vec<i64> = changed.add.iter().map(|new| new.price.amount).collect();
         assert_eq!(amounts, [950, 700]);
         assert!(changed.add[0].starts_at < changed.add[1].starts_at);
+        assert_eq!(changed.add[1].starts_at, NOW, "what holds now has begun");
     }
 
     #[test]

@@ -204,7 +204,6 @@ pub async fn run(
         settings: Arc::new(settings.clone()),
         fingerprint: fingerprint.into(),
         dry_run: args.dry_run,
-        now: OffsetDateTime::now_utc(),
         summary,
         committed: 0,
         accepted: SeenKeys::new().map_err(|source| ReadError::Temporary { source })?,
@@ -458,7 +457,6 @@ struct Import<'a> {
     settings: Arc<ShopSettings>,
     fingerprint: Arc<str>,
     dry_run: bool,
-    now: OffsetDateTime,
     summary: Summary,
     /// Entries up to here are committed.
     committed: u64,
@@ -645,7 +643,9 @@ impl Import<'_> {
             Arc::clone(&self.settings),
             Arc::clone(&self.fingerprint),
         );
-        let (now, committed, dry_run) = (self.now, self.committed, self.dry_run);
+        // Not the time at which the import began: prices may have been edited since.
+        let now = OffsetDateTime::now_utc();
+        let (committed, dry_run) = (self.committed, self.dry_run);
         self.db
             .transaction(move |connection| {
                 let (records, settings, fingerprint) = (

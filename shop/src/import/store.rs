@@ -471,7 +471,7 @@ async fn details(
             product.attributes.insert((code, value));
         }
     }
-    let media: Vec<MediaColumns> = sqlx::query_as(MEDIA)
+    let media: Vec<MediaTuple> = sqlx::query_as(MEDIA)
         .bind(id_list)
         .fetch_all(&mut *connection)
         .await?;
@@ -487,6 +487,8 @@ async fn details(
     }
     Ok(())
 }
+
+type MediaTuple = (i64, Option<String>, String, String, Option<String>);
 
 type OptionTuple = (
     i64,
