@@ -78,9 +78,6 @@ const MEDIA: &str = "SELECT m.product_id, m.hash, m.source_url, m.alt, v.sku \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_media AS m ON m.product_id = j.id \
 LEFT JOIN variant AS v ON v.id = m.variant_id ORDER BY m.product_id, m.position";
 
-/// Product, hash, address, description, SKU of the variant that it shows.
-type MediaColumns = (i64, Option<String>, String, String, Option<String>);
-
 const BRANDS: &str = "SELECT name, slug FROM brand ORDER BY id";
 
 const CATEGORIES: &str = "SELECT c.id, c.parent_id, c.slug, t.name FROM category AS c \

@@ -9,9 +9,10 @@ use super::query::{
     AvailabilityQuery, ContentListQuery, PricedQuery, ProductsQuery, Query, SuggestQuery, TextQuery,
 };
 use super::view::{
-    CategoryDetail, CategoryTree, Completions, ContentDetail, ContentList, ProductDetail,
-    ProductList, ShopSettings, StockNumbers,
+    CategoryDetail, CategoryTree, Completions, ProductDetail, ProductList, ShopSettings,
+    StockNumbers,
 };
+use super::view_content::{ContentDetail, ContentList};
 use super::with_segment;
 use crate::cache::Draft;
 use crate::cache::page::LifetimeClass;

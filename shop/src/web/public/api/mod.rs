@@ -7,6 +7,7 @@ mod answer;
 mod description;
 pub mod query;
 mod view;
+mod view_content;
 
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use sqlx::MySqlConnection;

@@ -1,21 +1,20 @@
 //! The JSON of the API, made of what the catalogue knows.
 
 use serde::Serialize;
+use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, PrimitiveDateTime};
 use utoipa::ToSchema;
 
 use crate::catalog::category::{self, CategoryPage};
 use crate::catalog::listing;
 use crate::catalog::model;
 use crate::catalog::product::{self, ProductPage};
-use crate::content::store::ContentRow;
 use crate::search::{self, SuggestionKind};
 use crate::storefront::money::Currency;
 use crate::storefront::urls::{self, Preset};
 
 /// An instant as RFC 3339 writes it, in UTC.
-fn instant(at: OffsetDateTime) -> String {
+pub(super) fn instant(at: OffsetDateTime) -> String {
     at.format(&Rfc3339).unwrap_or_default()
 }
 
@@ -320,9 +319,9 @@ impl From<search::SearchPage> for ProductList {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct SearchEngineTexts {
     /// The title.
-    title: String,
+    pub(super) title: String,
     /// The summary.
-    description: String,
+    pub(super) description: String,
 }
 
 /// A category where it is named.
@@ -699,87 +698,6 @@ impl Completions {
         };
         Self {
             items: suggestions.into_iter().map(completion).collect(),
-        }
-    }
-}
-
-/// A page or post in a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ContentSummary {
-    /// Its id.
-    id: i64,
-    /// Its slug.
-    slug: String,
-    /// Its title.
-    title: String,
-    /// A summary; may be empty.
-    summary: String,
-    /// When it was published (RFC 3339).
-    published_at: Option<String>,
-    /// When it was changed last (RFC 3339).
-    updated_at: String,
-}
-
-fn published(row: &ContentRow) -> Option<String> {
-    row.published_at
-        .map(PrimitiveDateTime::assume_utc)
-        .map(instant)
-}
-
-impl From<ContentRow> for ContentSummary {
-    fn from(row: ContentRow) -> Self {
-        Self {
-            published_at: published(&row),
-            updated_at: instant(row.updated_at.assume_utc()),
-            id: row.id,
-            slug: row.slug,
-            title: row.title,
-            summary: row.seo_description,
-        }
-    }
-}
-
-/// Pages or posts, the latest published first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ContentList {
-    /// The entries.
-    pub(super) items: Vec<ContentSummary>,
-    /// What to send as `after` for the next page; `null` on the last.
-    pub(super) next: Option<String>,
-}
-
-/// A page or post.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ContentDetail {
-    /// Its id.
-    id: i64,
-    /// Its slug.
-    slug: String,
-    /// Its title.
-    title: String,
-    /// Its text: paragraphs, `#` headings, `-` lists, `**strong**`, `*emphasis*` and `[links](target)`.
-    body: String,
-    /// What search engines are told.
-    seo: SearchEngineTexts,
-    /// When it was published (RFC 3339).
-    published_at: Option<String>,
-    /// When it was changed last (RFC 3339).
-    updated_at: String,
-}
-
-impl From<ContentRow> for ContentDetail {
-    fn from(row: ContentRow) -> Self {
-        Self {
-            published_at: published(&row),
-            updated_at: instant(row.updated_at.assume_utc()),
-            id: row.id,
-            slug: row.slug,
-            title: row.title,
-            body: row.body,
-            seo: SearchEngineTexts {
-                title: row.seo_title,
-                description: row.seo_description,
-            },
         }
     }
 }
