@@ -91,7 +91,7 @@ pub fn words(text: &str) -> Vec<String> {
     let normal: String = text.nfkc().flat_map(char::to_lowercase).collect();
     normal
         .split(|character: char| !(character.is_alphanumeric() || is_combining_mark(character)))
-        .filter(|word| !word.is_empty())
+        .filter(|word| word.chars().any(char::is_alphanumeric))
         .map(|word| word.chars().take(LONGEST_WORD).collect())
         .collect()
 }
@@ -123,7 +123,7 @@ pub fn ngram_word(word: &str) -> String {
     let mut written = String::with_capacity(word.len());
     let mut base = ' ';
     for character in word.nfkd() {
-        if is_combining_mark(character) && base.is_ascii() {
+        if is_combining_mark(character) && base.is_ascii_alphanumeric() {
             continue;
         }
         base = character;

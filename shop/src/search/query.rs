@@ -1,5 +1,7 @@
 //! What a shopper typed, as a search of a full-text index.
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::SearchError;
 use super::document::{indexed_word, is_unspaced, ngram_word, uses_ngram, words};
 use crate::catalog::model::Locale;
@@ -44,7 +46,11 @@ impl ParsedQuery {
                 .find(|candidate| foreign && uses_ngram(candidate))
         };
         let mut terms: Vec<String> = match unspaced {
-            Some(_) => words.iter().flat_map(|word| runs(word)).collect(),
+            Some(_) => words
+                .iter()
+                .flat_map(|word| runs(word))
+                .filter(|run| run.chars().any(char::is_alphanumeric))
+                .collect(),
             None => words,
         };
         terms.truncate(MAX_TERMS);
@@ -101,7 +107,10 @@ fn runs(word: &str) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
     let mut unspaced = None;
     for character in word.chars() {
-        if unspaced == Some(is_unspaced(character)) {
+        // A mark belongs to the character before it.
+        if unspaced == Some(is_unspaced(character))
+            || (unspaced.is_some() && is_combining_mark(character))
+        {
             if let Some(run) = runs.last_mut() {
                 run.push(character);
             }
@@ -171,6 +180,8 @@ mod tests {
             "",
             "-",
             "«»",
+            "\u{1cd0}",
+            "\u{301}",
         ] {
             assert!(
                 matches!(parse(hostile, "en"), Err(SearchError::Empty)),

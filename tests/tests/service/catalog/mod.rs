@@ -4,6 +4,7 @@ mod fixture;
 mod index;
 mod listing;
 mod product;
+mod scale;
 
 mod search;
 mod tree;

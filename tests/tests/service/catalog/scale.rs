@@ -1,0 +1,353 @@
+//! Every statement is one that the server takes, and at 100,000 products none of those that a page waits for reads a
+//! whole table or sorts a whole category. The server's own plan tells; no time is measured.
+
+use panono_shop::catalog::{listing::Sort, statements};
+use panono_tests::mysql::{MysqlGroup, TestDatabase};
+use sqlx::{AssertSqlSafe, Executor, MySqlConnection, Row, SqlSafeStr};
+
+use super::fixture::Catalogue;
+
+#[tokio::test]
+async fn the_server_takes_every_statement() {
+    let shop = &mut Catalogue::new().await;
+    let mut names = std::collections::BTreeSet::new();
+    for (name, statement) in statements() {
+        assert!(names.insert(name), "{name} is listed twice");
+        if let Err(error) = (&mut shop.connection)
+            .prepare(AssertSqlSafe(statement).into_sql_str())
+            .await
+        {
+            panic!("{name}: {error}\n{statement}");
+        }
+    }
+    assert!(names.len() > 60);
+}
+
+/// 100,000 products: half in one category, all with a brand, a colour and a size.
+const SEED: &[&str] = &[
+    "SET SESSION cte_max_recursion_depth = 200000, SESSION explain_json_format_version = 2, SESSION foreign_key_checks = 0, SESSION unique_checks = 0",
+    "CREATE TABLE number (id BIGINT PRIMARY KEY) AS \
+       WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 100000) SELECT id FROM n",
+    "INSERT INTO category (id, slug) VALUES (1, 'half'), (2, 'few')",
+    "INSERT INTO category_closure VALUES (1, 1, 0), (2, 2, 0)",
+    "INSERT INTO attribute (id, code, name) VALUES (1, 'colour', 'Colour'), (2, 'size', 'Size'), (3, 'rare', 'Rare')",
+    "INSERT INTO attribute_value (id, attribute_id, value) SELECT id, 1 + (id > 50), CONCAT('v', id) FROM number WHERE id <= 100",
+    "INSERT INTO attribute_value (id, attribute_id, value) VALUES (200, 3, 'rare')",
+    "INSERT INTO product (id, slug, status, published_at) \
+       SELECT id, CONCAT('p', id), 'active', '2026-01-01' + INTERVAL id DIV 7 SECOND FROM number",
+    "INSERT INTO brand (id, slug, name) SELECT id, CONCAT('b', id), CONCAT('B ', id) FROM number WHERE id <= 5000",
+    "UPDATE product SET brand_id = 1 + id % 5000",
+    "INSERT INTO media SELECT SHA2(id, 256), 'image/png', 1, 1, 1, NOW() FROM number WHERE id <= 5000",
+    "INSERT INTO product_media (product_id, position, hash) SELECT id, 1, SHA2(1 + id % 5000, 256) FROM number",
+    "INSERT INTO product_translation (product_id, locale, name, description) \
+       SELECT id, 'en', CONCAT('Product ', id), '' FROM number",
+    "INSERT INTO product_category (product_id, category_id) SELECT id, IF(id % 1000 = 0, 2, 1) FROM number WHERE id % 2 = 0",
+    "INSERT INTO variant (id, product_id, sku) SELECT id, id, CONCAT('s', id) FROM number",
+    "INSERT INTO price (variant_id, currency, amount, starts_at) SELECT id, 'EUR', id % 997 * 100, '2026-01-01' FROM number",
+    "INSERT INTO listing (category_id, currency, product_id, price, price_max, position, published_at, band) \
+       SELECT 0, 'EUR', id, id % 997 * 100, id % 997 * 100, 0, '2026-01-01' + INTERVAL id DIV 7 SECOND, \
+         IF(id % 9 = 0, 'out', 'in_stock') FROM number \
+       UNION ALL SELECT 1, 'EUR', id, id % 997 * 100, id % 997 * 100, 0, '2026-01-01' + INTERVAL id DIV 7 SECOND, \
+         IF(id % 9 = 0, 'out', 'in_stock') FROM number WHERE id % 2 = 0",
+    "INSERT INTO listing_facet SELECT 0, 1 + id % 50, id FROM number UNION ALL SELECT 0, 51 + id % 47, id FROM number",
+    "INSERT INTO listing_facet SELECT 1, 1 + id % 50, id FROM number WHERE id % 2 = 0 \
+       UNION ALL SELECT 1, 51 + id % 47, id FROM number WHERE id % 2 = 0 \
+       UNION ALL SELECT 1, 200, id FROM number WHERE id % 1000 = 0",
+    "INSERT INTO category_facet SELECT category_id, value_id, COUNT(*) FROM listing_facet GROUP BY 1, 2",
+    "INSERT INTO search_word (product_id, locale, title, body) \
+       SELECT id, 'en', CONCAT('product ', id), CONCAT('group', id % 500) FROM number WHERE id <= 20000",
+    "ANALYZE TABLE brand, media, product_media, attribute_value, product, product_translation, product_category, variant, price, listing, listing_facet, search_word",
+];
+
+/// A statement with the values of its parameters as SQL, so that the plan is the one of these values.
+fn with_values(name: &str, values: &[&str]) -> String {
+    let (_, statement) = statements()
+        .find(|(known, _)| *known == name)
+        .unwrap_or_else(|| panic!("no statement {name}"));
+    let mut parts = statement.split('?');
+    let mut text = parts.next().unwrap().to_owned();
+    let mut values = values.iter();
+    for part in parts {
+        text.push_str(
+            values
+                .next()
+                .unwrap_or_else(|| panic!("{name}: too few values")),
+        );
+        text.push_str(part);
+    }
+    assert_eq!(values.next(), None, "{name}: too many values");
+    text
+}
+
+async fn plan(connection: &mut MySqlConnection, statement: &str) -> serde_json::Value {
+    let explain = format!("EXPLAIN FORMAT=JSON {statement}");
+    let row = connection
+        .fetch_one(AssertSqlSafe(explain))
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{statement}"));
+    let bytes: Vec<u8> = row.get_unchecked(0);
+    serde_json::from_slice(&bytes).unwrap()
+}
+
+/// Rows beyond which a table is not read as a whole. Attributes, say, are few.
+const SMALL: f64 = 1_000.0;
+
+/// Tables of the shop that a plan reads as a whole.
+fn whole_tables(node: &serde_json::Value, found: &mut Vec<String>) {
+    let whole = node["access_type"] == "table" || node["index_access_type"] == "index_scan";
+    if whole
+        && node["schema_name"].is_string()
+        && node["estimated_rows"].as_f64().unwrap_or(f64::MAX) > SMALL
+    {
+        found.push(node["operation"].to_string());
+    }
+    for input in inputs(node) {
+        whole_tables(input, found);
+    }
+}
+
+/// Whether a plan sorts rows of listings, and not only what was made of them.
+fn sorts_listings(node: &serde_json::Value, sorting: bool) -> bool {
+    let kind = node["access_type"].as_str().unwrap_or_default();
+    let sorting = match kind {
+        "sort" => true,
+        "materialize" | "temp_table_aggregate" | "aggregate" => false,
+        _ => sorting,
+    };
+    (sorting && node["table_name"] == "listing")
+        || inputs(node).any(|input| sorts_listings(input, sorting))
+}
+
+fn inputs(node: &serde_json::Value) -> impl Iterator<Item = &serde_json::Value> {
+    ["inputs", "inputs_from_select_list"]
+        .into_iter()
+        .filter_map(|name| node[name].as_array())
+        .flatten()
+}
+
+#[tokio::test]
+async fn no_page_reads_a_whole_table_or_sorts_a_whole_category() {
+    let group = MysqlGroup::single().await.unwrap();
+    let database = TestDatabase::create(&group).await.unwrap();
+    let mut connection = database.connect().await.unwrap();
+    panono_shop::migrations::MIGRATOR
+        .run(&mut connection)
+        .await
+        .unwrap();
+    for statement in SEED {
+        sqlx::raw_sql(*statement)
+            .execute(&mut connection)
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{statement}"));
+    }
+
+    let (now, en) = ("TIMESTAMP'2026-06-01 00:00:00'", "'en'");
+    let big = i64::MAX.to_string();
+    let any_price: [&str; 3] = ["0", &big, "TRUE"];
+    let mut plans: Vec<(&str, String, bool)> = Vec::new();
+    let mut add = |name: &'static str, sorts: bool, values: &[&[&str]]| {
+        plans.push((name, with_values(name, &values.concat()), sorts));
+    };
+    for category in ["0", "1"] {
+        let here = [category, "'EUR'"];
+        let page = ["25", en, en];
+        let one = ["'[[5,1],[6,1]]'", category, "1"];
+        let both = ["'[[5,1],[60,2]]'", category, "3"];
+        for (kind, from) in [
+            ("position", "0"),
+            ("price", "49000"),
+            ("published", "'2026-01-01 01:00'"),
+        ] {
+            for back in ["", "_back"] {
+                let name = format!("listing_walk_{kind}{back}");
+                let name = statements().find(|(known, _)| *known == name).unwrap().0;
+                add(
+                    name,
+                    false,
+                    &[&here, &any_price, &[from, from, "50000"], &page],
+                );
+                add(
+                    name,
+                    false,
+                    &[&here, &["0", &big, "FALSE"], &[from, from, "50000"], &page],
+                );
+                let name = format!("listing_walk_filtered_{kind}{back}");
+                let name = statements().find(|(known, _)| *known == name).unwrap().0;
+                add(
+                    name,
+                    false,
+                    &[
+                        &here,
+                        &any_price,
+                        &[from, from, "50000"],
+                        &["'[[5,1],[6,1]]'", "1"],
+                        &page,
+                    ],
+                );
+                // These sort what they found: at most 10,000 products, see the total.
+                let name = format!("listing_find_filtered_{kind}{back}");
+                let name = statements().find(|(known, _)| *known == name).unwrap().0;
+                add(
+                    name,
+                    true,
+                    &[&both, &here, &any_price, &[from, from, "50000"], &page],
+                );
+            }
+        }
+        add(
+            "listing_find_priced_position",
+            true,
+            &[&here, &["100", "900", "TRUE", "0", "0", "5"], &page],
+        );
+        add(
+            "listing_find_priced_published_back",
+            true,
+            &[
+                &here,
+                &["100", "900", "TRUE", "'2026-01-01'", "'2026-01-01'", "5"],
+                &page,
+            ],
+        );
+        add(
+            "listing_total",
+            false,
+            &[&here, &here, &here, &any_price, &["10001"]],
+        );
+        add(
+            "listing_total",
+            false,
+            &[&here, &here, &here, &["100", "900", "FALSE", "10001"]],
+        );
+        add(
+            "listing_total_filtered",
+            false,
+            &[&here, &here, &one, &here, &any_price, &["10001"]],
+        );
+        add(
+            "listing_selected",
+            false,
+            &[&["'[[\"colour\",\"v5\"]]'", category, en, en]],
+        );
+        add(
+            "listing_facets",
+            false,
+            &[&[category, category, category, en, en]],
+        );
+        add(
+            "listing_facets_restricted",
+            false,
+            &[&here, &["100", "900", "TRUE", "20000"], &[category, en, en]],
+        );
+        add(
+            "listing_facets_filtered",
+            false,
+            &[
+                &["'[[5,1],[60,2]]'", category, "1"],
+                &here,
+                &any_price,
+                &["20000", category, en, en],
+            ],
+        );
+        let shown = ["'[1,2,3]'", "'EUR'", now];
+        let publication = [now, category, category, now];
+        add(
+            "listing_valid_until",
+            false,
+            &[&shown, &shown, &publication, &publication],
+        );
+        add(
+            "listing_related",
+            false,
+            &[&here, &["5000", "9"], &here, &["9", en, en]],
+        );
+    }
+    add(
+        "listing_cards_of",
+        false,
+        &[&["'[5,6,7]'", "'EUR'", en, en]],
+    );
+    add("product_by_slug", false, &[&[en, en, "'p77'"]]);
+    add("product_redirect", false, &[&["'p77'"]]);
+    add("product_variants", false, &[&["77", "500", en, en]]);
+    add("product_prices", false, &[&["'EUR'", "77", now]]);
+    add("product_attributes", false, &[&[en, en, "77"]]);
+    add("product_categories", false, &[&[en, en, "77"]]);
+    add(
+        "product_availability",
+        false,
+        &[&["'[\"s5\",\"s6\"]'", now, now]],
+    );
+    add(
+        "sitemap_shards",
+        false,
+        &[&["0", "50000", "50000", "50000", "900"]],
+    );
+    add(
+        "sitemap_products",
+        false,
+        &[&["50000", "100000", now, now, "1000"]],
+    );
+    add(
+        "index_due_transitions",
+        false,
+        &[
+            &[now, "TIMESTAMP'2026-06-02 00:00:00'"].repeat(4),
+            &["0", "500"],
+        ],
+    );
+    add("index_listings", false, &[&["'[5,6,7]'"]]);
+    add("index_facets", false, &[&["'[5,6,7]'"]]);
+    add(
+        "search_word_hits",
+        true,
+        &[&[
+            "'+product +group5*'",
+            "'product'",
+            "'EUR'",
+            en,
+            "'+product +group5*'",
+            "1001",
+        ]],
+    );
+    add("search_hit_values", false, &[&["'[5,6,7]'"]]);
+
+    // The check itself sees what it is to see.
+    let scan = plan(
+        &mut connection,
+        "SELECT id FROM product WHERE product_type = 'x'",
+    )
+    .await;
+    let mut whole = Vec::new();
+    whole_tables(&scan["query_plan"], &mut whole);
+    assert_eq!(whole.len(), 1, "{scan:#}");
+    let sort = "SELECT product_id FROM listing WHERE category_id = 1 AND currency = 'EUR' ORDER BY price_max LIMIT 5";
+    let sort = plan(&mut connection, sort).await;
+    assert!(sorts_listings(&sort["query_plan"], false), "{sort:#}");
+
+    let mut found = Vec::new();
+    for (name, statement, may_sort) in &plans {
+        let plan = plan(&mut connection, statement).await;
+        let root = &plan["query_plan"];
+        assert!(root.is_object(), "{name}: {plan:#}");
+        let mut whole = Vec::new();
+        whole_tables(root, &mut whole);
+        let sorted = sorts_listings(root, false);
+        if !whole.is_empty() || (sorted && !may_sort) {
+            found.push(format!(
+                "{name}: whole {whole:?}, sorted {sorted}\n{statement}\n{plan:#}"
+            ));
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "{} of {} plans:\n{}",
+        found.len(),
+        plans.len(),
+        found.join("\n\n")
+    );
+    assert_eq!(
+        Sort::ALL.len(),
+        4,
+        "a new order needs its plans checked above"
+    );
+}
