@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn medians_and_percentiles_are_values_that_occurred() {
         let values: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert!((percentile(values.clone(), 99) - 198.0).abs() < f64::EPSILON);
+        assert!((percentile(values, 99) - 198.0).abs() < f64::EPSILON);
         assert!((percentile(vec![7.0], 99) - 7.0).abs() < f64::EPSILON);
         assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
     }
