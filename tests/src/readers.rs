@@ -8,6 +8,9 @@ use tokio::task::JoinSet;
 
 use crate::http;
 
+/// How often a request is sent whose connection breaks.
+const ATTEMPTS: u32 = 3;
+
 /// A crowd that reads the price of one product under several addresses.
 #[derive(Debug)]
 pub struct Readers {
@@ -103,9 +106,14 @@ async fn read(
 ) {
     let seen_before = shared.seen.load(Ordering::SeqCst);
     let began = shared.started.elapsed();
-    let answer = match client.get(url).send().await {
-        Ok(answer) => answer,
-        Err(error) => return fail(shared, format!("{url}: {error:?}")),
+    // As a browser does: a kept connection that closes under a request is no answer, and the request is sent again.
+    let mut attempt = 1;
+    let answer = loop {
+        match client.get(url).send().await {
+            Ok(answer) => break answer,
+            Err(_) if attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return fail(shared, format!("{url}: {error:?}")),
+        }
     };
     let status = answer.status().as_u16();
     let about = format!(

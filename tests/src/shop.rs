@@ -13,9 +13,9 @@ use crate::ports::Port;
 use crate::process::{Folder, Process};
 
 /// A debug build on a busy machine needs some seconds to read its catalogue.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 /// Migrations and imports of tests are small.
-const COMMAND_LIMIT: Duration = Duration::from_secs(300);
+const COMMAND_LIMIT: Duration = Duration::from_secs(900);
 
 /// The program `panono-shop`: what `PANONO_SHOP_BIN` names, or what was built into the folder in which this test (or demo)
 /// was built.
@@ -119,7 +119,7 @@ impl Environment {
     /// Runs a command of the shop to its end (`migrate`, `import …`) and returns what it wrote.
     ///
     /// # Errors
-    /// When it does not end well, with what it wrote, or not within five minutes.
+    /// When it does not end well, with what it wrote, or not within a quarter of an hour.
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
         let folder = Folder::new("command")?;
         let name = format!("panono-shop {}", arguments.join(" "));

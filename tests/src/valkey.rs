@@ -9,7 +9,7 @@ use crate::ports::Port;
 use crate::process::{Folder, Process};
 use crate::tools;
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// A Valkey server of one's own, without persistence: what is killed comes back empty, as a cache does.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use crate::process::{Folder, Process};
 use crate::tools;
 
 /// Compiling the VCL with gcc takes a second on a free machine and many on a busy one.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_secs(180);
 
 /// A Varnish of one's own, with a private work folder.
 #[derive(Debug)]

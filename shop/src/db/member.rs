@@ -17,7 +17,7 @@ const PROBE_LIMIT: Duration = Duration::from_millis(1000);
 /// because a statement is never abandoned from this side.
 const SESSION: &str = "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ZERO_DATE,\
 NO_ZERO_IN_DATE,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION', transaction_isolation = 'READ-COMMITTED', \
-innodb_lock_wait_timeout = 3, max_execution_time = 5000, group_concat_max_len = 65536";
+innodb_lock_wait_timeout = 3, max_execution_time = 30000, group_concat_max_len = 65536";
 
 const PROBE_GROUP: &str = "SELECT \
   (SELECT m.MEMBER_STATE FROM performance_schema.replication_group_members m WHERE m.MEMBER_ID = @@server_uuid) AS state, \

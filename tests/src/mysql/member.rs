@@ -16,7 +16,7 @@ use crate::tools;
 
 /// A server reads its data directory in two seconds on a free machine; a whole test run may be competing for it.
 const START_LIMIT: Duration = Duration::from_secs(90);
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(180);
 
 /// Nothing commits on the server while the session that said this lives, not even what comes from the group.
 const HOLD_APPLIER: &str = "FLUSH TABLES WITH READ LOCK";

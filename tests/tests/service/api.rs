@@ -69,6 +69,8 @@ impl Client {
             .await?
             .with_media(media.path())
             .with("PANONO_CURRENCIES", "USD,EUR")
+            // No worker tells of changes here, so all is read where it was written.
+            .with("PANONO_DATABASE_READER_URLS", "")
             .serve()
             .await?;
         Ok(Self {

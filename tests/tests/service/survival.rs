@@ -8,7 +8,7 @@ use panono_tests::stack::{Stack, StackOptions};
 use panono_tests::staff::Staff;
 use panono_tests::wait::wait_until;
 
-const GUARD: Duration = Duration::from_secs(90);
+const GUARD: Duration = Duration::from_secs(180);
 /// Reads that must be answered after each loss before the next one.
 const READS: u64 = 2_000;
 
