@@ -262,7 +262,7 @@ async fn private(
     next: actix_web::middleware::Next<impl actix_web::body::MessageBody + 'static>,
 ) -> Result<actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
     let mut response = next.call(request).await?;
-    let value = header::HeaderValue::from_static("private, no-store");
+    let value = header::HeaderValue::from_static(crate::edge::headers::PRIVATE);
     response.headers_mut().insert(header::CACHE_CONTROL, value);
     Ok(response)
 }

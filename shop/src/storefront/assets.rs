@@ -6,9 +6,6 @@ use std::sync::LazyLock;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How long an asset may be kept: its address never means anything else (RFC 8246).
-pub const ASSET_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
-
 /// A file of the storefront.
 #[derive(Clone, Copy, Debug)]
 pub struct Asset {
@@ -47,12 +44,6 @@ impl Asset {
     #[must_use]
     pub fn url(&self) -> String {
         format!("/assets/{}", self.file_name())
-    }
-
-    /// Its entity tag, with quotation marks (RFC 9110, 8.8.3).
-    #[must_use]
-    pub fn etag(&self) -> String {
-        format!("\"{:016x}\"", self.hash)
     }
 }
 

@@ -277,7 +277,7 @@ impl ResponseError for ApiError {
         self.log(request_id.as_deref().unwrap_or("-"));
         let mut response = HttpResponse::build(self.status_code());
         response
-            .insert_header((header::CACHE_CONTROL, "private, no-store"))
+            .insert_header((header::CACHE_CONTROL, crate::edge::headers::PRIVATE))
             .insert_header((header::CONTENT_TYPE, "application/problem+json"));
         if let Some(seconds) = self.code.retry_after() {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));

@@ -65,7 +65,7 @@ pub async fn entry(request: HttpRequest, public: web::Data<Public>) -> HttpRespo
     let target = target.map_or("/", |target| target.as_str());
     if target == "/healthz" {
         return HttpResponse::Ok()
-            .insert_header((header::CACHE_CONTROL, super::private::NO_STORE))
+            .insert_header((header::CACHE_CONTROL, crate::edge::headers::PRIVATE))
             .body("ok\n");
     }
     if let Err(error) = acceptable(&request, target, &public.hosts) {
@@ -253,7 +253,7 @@ fn refuse(
     let status =
         StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
-    response.insert_header((header::CACHE_CONTROL, super::private::NO_STORE));
+    response.insert_header((header::CACHE_CONTROL, crate::edge::headers::PRIVATE));
     if let Some(seconds) = error.code.retry_after() {
         response.insert_header((header::RETRY_AFTER, seconds.to_string()));
     }
