@@ -1,7 +1,7 @@
--- rate in millionths: 190000 is 19 %.
+-- rate in millionths: 190000 is 19 %. tax_category: that of product and shipping_method; one without a row is not taxed in the zone.
 CREATE TABLE tax_rate (
   zone_id      BIGINT NOT NULL,
-  tax_category VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  tax_category VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL,
   name         VARCHAR(64) NOT NULL,
   rate         INT NOT NULL,
   PRIMARY KEY (zone_id, tax_category),

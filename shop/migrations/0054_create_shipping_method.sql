@@ -5,7 +5,7 @@ CREATE TABLE shipping_method (
   zone_id      BIGINT NOT NULL,
   carrier      ENUM('flat','table') NOT NULL,
   status       ENUM('active','archived') NOT NULL DEFAULT 'active',
-  tax_category VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'standard',
+  tax_category VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL DEFAULT 'standard',
   names        JSON NOT NULL,
   days_min     SMALLINT NOT NULL,
   days_max     SMALLINT NOT NULL,
