@@ -27,6 +27,10 @@ pub struct Topic(&'static str);
 impl Topic {
     /// Changes of public content, for the invalidation log.
     pub const PURGE: Self = Self::new("purge");
+    /// What happened to orders ([`crate::notify::event`]).
+    pub const EVENT: Self = Self::new("event");
+    /// Mails to shoppers ([`crate::notify::mail`]).
+    pub const MAIL: Self = Self::new("mail");
 
     /// Names a topic: at most 32 ASCII characters.
     #[must_use]
