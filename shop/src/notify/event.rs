@@ -111,11 +111,7 @@ pub struct DomainEvent {
 impl DomainEvent {
     /// An event of this moment, with an id of its own. `data` is an object; `json!({})` when there is nothing to add.
     #[must_use]
-    pub fn new(
-        kind: EventKind,
-        order_number: impl Into<String>,
-        data: serde_json::Value,
-    ) -> Self {
+    pub fn new(kind: EventKind, order_number: impl Into<String>, data: serde_json::Value) -> Self {
         Self {
             id: random_id(),
             kind,
