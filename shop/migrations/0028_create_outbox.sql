@@ -1,6 +1,7 @@
 -- What leaves the database is written here by the transaction that causes it, and deleted when it is done.
 -- A row is due when available_at has passed. A claim moves available_at to the end of its lease, so a row whose worker
--- died is due again by itself, and one index range, already in order, serves every claim.
+-- died is due again by itself, and one index range, already in order, serves every claim. Rows of one topic and aggregate
+-- are done in the order of their ids where their topic asks for it; outbox_aggregate finds whether one is before another.
 CREATE TABLE outbox (
   id           BIGINT NOT NULL AUTO_INCREMENT,
   topic        VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -14,5 +15,6 @@ CREATE TABLE outbox (
   dead_at      DATETIME(6) NULL,
   PRIMARY KEY (id),
   KEY outbox_due (topic, dead_at, available_at, id),
+  KEY outbox_aggregate (topic, aggregate, id),
   KEY outbox_claim (claim)
 );

@@ -16,6 +16,7 @@ pub mod precondition;
 pub mod product;
 pub mod product_edit;
 pub mod route_category;
+pub mod route_outbox;
 pub mod route_product;
 pub mod route_selling;
 pub mod route_system;
@@ -50,6 +51,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         store_product::STATEMENTS,
         store_variant::STATEMENTS,
         store_token::STATEMENTS,
+        crate::outbox::dead::STATEMENTS,
     ]
     .into_iter()
     .flatten()
@@ -249,6 +251,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
+        .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))
+        .service(
+            resource("/dead-letters/replay").route(web::post().to(route_outbox::replay_topic)),
+        )
+        .service(resource("/dead-letters/{id}").route(web::delete().to(route_outbox::discard)))
+        .service(resource("/dead-letters/{id}/replay").route(web::post().to(route_outbox::replay)))
         .default_service(web::to(unknown_address))
         .wrap(from_fn(auth::authenticate))
         .wrap(from_fn(private))

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{route_category, route_product, route_selling, route_system, route_variant};
+use super::{route_category, route_outbox, route_product, route_selling, route_system, route_variant};
 
 /// All routes of the staff API. Each says which scope of the token it demands.
 #[derive(OpenApi)]
@@ -49,6 +49,10 @@ use super::{route_category, route_product, route_selling, route_system, route_va
         route_category::patch_brand,
         route_system::audit_log,
         route_system::purge,
+        route_outbox::list,
+        route_outbox::replay,
+        route_outbox::replay_topic,
+        route_outbox::discard,
     )
 )]
 pub struct AdminApi;
@@ -92,6 +96,6 @@ mod tests {
                 operations += 1;
             }
         }
-        assert_eq!(operations, 39);
+        assert_eq!(operations, 43);
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod edge_config;
 mod migrate;
+mod outbox;
 mod products;
 mod serve;
 mod token;
@@ -42,6 +43,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Make, list and revoke bearer tokens of the staff API
     Token(token::TokenArgs),
+    /// List, replay and discard what could not be carried out: mails, webhooks, events
+    Outbox(outbox::OutboxArgs),
     /// Print the configuration of the edge cache (Varnish VCL) that goes with this release
     EdgeConfig(edge_config::EdgeConfigArgs),
 }
@@ -84,6 +87,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Seed(args) => Box::pin(products::seed(*args)).await,
             Command::Check(args) => check::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Outbox(args) => outbox::run(args).await,
             Command::EdgeConfig(args) => edge_config::run(&args),
         }
     });

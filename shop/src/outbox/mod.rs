@@ -3,11 +3,17 @@
 //!
 //! A row is enqueued inside the caller's transaction ([`enqueue`], [`enqueue_purge`]). A worker claims due rows with a
 //! lease ([`claim`]) and then completes, retries or buries each of them. A worker that dies loses its lease, not the row.
+//! [`consumer`] does that for topics whose rows are carried out one by one, in order for each aggregate; what it gave up is
+//! seen and tried again through [`dead`].
 
+pub mod consumer;
+pub mod dead;
 pub mod dispatch;
 pub(crate) mod store;
+pub(crate) mod store_dead;
 pub(crate) mod store_log;
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -17,12 +23,17 @@ use sqlx::MySqlConnection;
 use crate::edge::tags::TagSet;
 
 pub use store::{
-    Backlog, ClaimedRow, backlog, bury, claim, complete, complete_claim, enqueue, release, retry,
+    Backlog, ClaimedRow, backlog, bury, claim, claim_in_order, complete, complete_claim, enqueue,
+    release, retry,
 };
 
-/// What kind of work a row is. Each topic has its own consumer.
+/// What kind of work a row is. Each topic has its own consumer. A topic may be divided into numbered lanes, so that what
+/// goes to one place never waits for what goes to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Topic(&'static str);
+pub struct Topic {
+    name: &'static str,
+    lane: Option<i64>,
+}
 
 impl Topic {
     /// Changes of public content, for the invalidation log.
@@ -31,17 +42,37 @@ impl Topic {
     pub const EVENT: Self = Self::new("event");
     /// Mails to shoppers ([`crate::notify::mail`]).
     pub const MAIL: Self = Self::new("mail");
+    /// Webhooks to merchants, with a lane for each endpoint.
+    pub const WEBHOOK: Self = Self::new("webhook");
 
-    /// Names a topic: at most 32 ASCII characters.
+    /// Names a topic: at most 11 ASCII characters, so that the number of a lane has room as well.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
-        Self(name)
+        Self { name, lane: None }
     }
 
-    /// The name as stored.
+    /// A lane of this topic.
+    #[must_use]
+    pub const fn lane(self, number: i64) -> Self {
+        Self {
+            name: self.name,
+            lane: Some(number),
+        }
+    }
+
+    /// The name without the lane.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        self.0
+        self.name
+    }
+
+    /// The topic as stored: `webhook/17` for lane 17.
+    #[must_use]
+    pub fn stored(self) -> Cow<'static, str> {
+        match self.lane {
+            None => Cow::Borrowed(self.name),
+            Some(lane) => Cow::Owned(format!("{}/{lane}", self.name)),
+        }
     }
 }
 

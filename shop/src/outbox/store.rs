@@ -18,6 +18,18 @@ const SELECT_DUE: &str = "SELECT id FROM outbox FORCE INDEX (outbox_due) \
      WHERE topic = ? AND dead_at IS NULL AND available_at <= NOW(6) \
      ORDER BY available_at, id LIMIT ? FOR UPDATE SKIP LOCKED";
 
+// The first row of its aggregate that is neither done nor given up. Reads of `earlier` are of the moment when the statement
+// began, those of `due` are current: a row that was committed in between can hide one before it. Hence the second look.
+const SELECT_DUE_IN_ORDER: &str = "SELECT due.id FROM outbox AS due FORCE INDEX (outbox_due) \
+     WHERE due.topic = ? AND due.dead_at IS NULL AND due.available_at <= NOW(6) \
+       AND NOT EXISTS (SELECT 1 FROM outbox AS earlier FORCE INDEX (outbox_aggregate) \
+         WHERE earlier.topic = due.topic AND earlier.aggregate = due.aggregate AND earlier.id < due.id AND earlier.dead_at IS NULL) \
+     ORDER BY due.available_at, due.id LIMIT ? FOR UPDATE OF due SKIP LOCKED";
+const SELECT_STILL_FIRST: &str = "SELECT due.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS chosen \
+     STRAIGHT_JOIN outbox AS due FORCE INDEX (PRIMARY) ON due.id = chosen.id \
+     WHERE NOT EXISTS (SELECT 1 FROM outbox AS earlier FORCE INDEX (outbox_aggregate) \
+         WHERE earlier.topic = due.topic AND earlier.aggregate = due.aggregate AND earlier.id < due.id AND earlier.dead_at IS NULL)";
+
 // A list of ids as one JSON value keeps the statement static and its plan a primary key look-up for each.
 const UPDATE_CLAIM: &str = "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS due \
      STRAIGHT_JOIN outbox FORCE INDEX (PRIMARY) ON outbox.id = due.id \
@@ -82,7 +94,7 @@ pub async fn enqueue(
     payload: &serde_json::Value,
 ) -> Result<i64, sqlx::Error> {
     let done = sqlx::query(INSERT)
-        .bind(topic.name())
+        .bind(topic.stored())
         .bind(aggregate)
         .bind(Json(payload))
         .execute(connection)
@@ -104,15 +116,47 @@ pub async fn claim(
     limit: u32,
     lease: Duration,
 ) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    claim_with(connection, SELECT_DUE, topic, claim, limit, lease).await
+}
+
+/// As [`claim`], but of each aggregate at most its first row, and none while a row before it is not done. So the rows of
+/// an aggregate are carried out one after the other, by whichever worker. A row that was given up is in nobody's way.
+///
+/// # Errors
+/// What the database answers.
+pub async fn claim_in_order(
+    connection: &mut MySqlConnection,
+    topic: Topic,
+    claim: &ClaimId,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
+    claim_with(connection, SELECT_DUE_IN_ORDER, topic, claim, limit, lease).await
+}
+
+async fn claim_with(
+    connection: &mut MySqlConnection,
+    select: &'static str,
+    topic: Topic,
+    claim: &ClaimId,
+    limit: u32,
+    lease: Duration,
+) -> Result<Vec<ClaimedRow>, sqlx::Error> {
     sqlx::query(READ_COMMITTED)
         .execute(&mut *connection)
         .await?;
     let mut transaction = connection.begin().await?;
-    let ids: Vec<i64> = sqlx::query_scalar(SELECT_DUE)
-        .bind(topic.name())
+    let mut ids: Vec<i64> = sqlx::query_scalar(select)
+        .bind(topic.stored())
         .bind(limit)
         .fetch_all(&mut *transaction)
         .await?;
+    if !ids.is_empty() && select == SELECT_DUE_IN_ORDER {
+        ids = sqlx::query_scalar(SELECT_STILL_FIRST)
+            .bind(Json(&ids))
+            .fetch_all(&mut *transaction)
+            .await?;
+    }
     if ids.is_empty() {
         transaction.rollback().await?;
         return Ok(Vec::new());
@@ -235,11 +279,11 @@ pub async fn backlog(
     topic: Topic,
 ) -> Result<Backlog, sqlx::Error> {
     let (pending, oldest): (i64, i64) = sqlx::query_as(SELECT_BACKLOG)
-        .bind(topic.name())
+        .bind(topic.stored())
         .fetch_one(&mut *connection)
         .await?;
     let dead: i64 = sqlx::query_scalar(SELECT_DEAD)
-        .bind(topic.name())
+        .bind(topic.stored())
         .fetch_one(connection)
         .await?;
     Ok(Backlog {
