@@ -252,9 +252,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))
-        .service(
-            resource("/dead-letters/replay").route(web::post().to(route_outbox::replay_topic)),
-        )
+        .service(resource("/dead-letters/replay").route(web::post().to(route_outbox::replay_topic)))
         .service(resource("/dead-letters/{id}").route(web::delete().to(route_outbox::discard)))
         .service(resource("/dead-letters/{id}/replay").route(web::post().to(route_outbox::replay)))
         .default_service(web::to(unknown_address))

@@ -105,9 +105,7 @@ async fn list(db: &Db, topic: Option<String>) -> Result<(), anyhow::Error> {
             .transaction(move |connection| {
                 let wanted = wanted.clone();
                 Box::pin(async move {
-                    Ok::<_, DbError>(
-                        dead::list(connection, wanted.as_deref(), before, PAGE).await?,
-                    )
+                    Ok::<_, DbError>(dead::list(connection, wanted.as_deref(), before, PAGE).await?)
                 })
             })
             .await?;

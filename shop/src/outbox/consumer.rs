@@ -55,7 +55,10 @@ pub enum Handled {
 /// Carries out one row. It must end by itself within the lease of its consumer.
 pub trait Handler: Send + Sync + 'static {
     /// Does what the row says.
-    fn handle<'a>(&'a self, claimed: &'a Claimed) -> Pin<Box<dyn Future<Output = Handled> + Send + 'a>>;
+    fn handle<'a>(
+        &'a self,
+        claimed: &'a Claimed,
+    ) -> Pin<Box<dyn Future<Output = Handled> + Send + 'a>>;
 }
 
 /// How a consumer works.

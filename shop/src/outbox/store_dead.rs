@@ -41,7 +41,9 @@ pub async fn list(
 ) -> Result<Vec<DeadLetter>, sqlx::Error> {
     match topic {
         None => sqlx::query_as(LIST).bind(before),
-        Some(topic) => sqlx::query_as(LIST_TOPIC).bind(topic.to_owned()).bind(before),
+        Some(topic) => sqlx::query_as(LIST_TOPIC)
+            .bind(topic.to_owned())
+            .bind(before),
     }
     .bind(limit)
     .fetch_all(connection)
