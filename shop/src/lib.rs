@@ -1,5 +1,6 @@
 //! The shop service of Panono: a storefront and an API whose catalogue is served from caches, and a worker.
 
+pub mod accounts;
 pub mod admin;
 pub mod cache;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod outbound;
 pub mod outbox;
 pub mod risk;
 pub mod search;
+pub mod secret;
 pub mod seed;
 pub mod storefront;
 pub mod telemetry;

@@ -17,6 +17,9 @@ const START_LIMIT: Duration = Duration::from_secs(180);
 /// Migrations and imports of tests are small.
 const COMMAND_LIMIT: Duration = Duration::from_secs(900);
 
+/// The key of every shop of the testbed. Nobody's shop has it.
+pub const SECRET_KEY: &str = "746573746265645f6f6e6c795f0102030405060708090a0b0c0d0e0f10111213";
+
 /// The program `panono-shop`: what `PANONO_SHOP_BIN` names, or what was built into the folder in which this test (or demo)
 /// was built.
 ///
@@ -111,6 +114,7 @@ impl Environment {
         command
             .args(arguments)
             .env("PANONO_LOG", "info")
+            .env("PANONO_SECRET_KEY", SECRET_KEY)
             .env("PANONO_LOG_FORMAT", "json")
             .envs(&self.variables);
         Ok(command)

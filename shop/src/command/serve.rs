@@ -12,13 +12,18 @@ use super::CommandResult;
 use crate::admin::{self, AdminState};
 use crate::cache::freshness::Freshness;
 use crate::cache::{self, CacheConfig, PageCache};
-use crate::config::args::{CacheArgs, DatabaseArgs, ServerArgs, SiteArgs};
+use crate::config::args::{
+    CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs,
+};
 use crate::config::site::CatalogueSettings;
 use crate::config::{self, Collector, Problems, ServerConfig};
 use crate::db::{DatabaseConfig, Db};
 use crate::media::MediaStore;
+use crate::secret::Keys;
 use crate::storefront::view::Site;
 use crate::web::ops::{self, Health};
+use crate::web::private::client::ClientAddress;
+use crate::web::private::{self, PrivateState};
 use crate::web::public::menu::Menu;
 use crate::web::public::{self, Public};
 
@@ -41,6 +46,10 @@ pub struct ServeArgs {
     cache: CacheArgs,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    secret: SecretArgs,
+    #[command(flatten)]
+    client: ClientArgs,
 }
 
 /// The configuration of `serve`, checked.
@@ -52,6 +61,8 @@ pub(super) struct Settings {
     catalogue: CatalogueSettings,
     site: Site,
     media_url: String,
+    keys: Keys,
+    client_address: ClientAddress,
 }
 
 impl ServeArgs {
@@ -63,6 +74,8 @@ impl ServeArgs {
         let server = config::server(&self.server, &self.site, &mut problems);
         let catalogue = config::site::catalogue(&self.site, &mut problems);
         let site = config::site::site(&self.site, &mut problems);
+        let keys = config::secret_key(&self.secret, &mut problems);
+        let client_address = config::client_address(&self.client, &mut problems);
         let settings = (|| {
             Some(Settings {
                 database: database?,
@@ -71,6 +84,8 @@ impl ServeArgs {
                 catalogue: catalogue?,
                 site: site?,
                 media_url: self.site.media_url.clone(),
+                keys: keys?,
+                client_address: client_address?,
             })
         })();
         problems.finish(settings)
@@ -119,6 +134,11 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         hosts: server.hosts.clone(),
         menu: Menu::default(),
     });
+    let private = web::Data::new(PrivateState::new(
+        public.clone().into_inner(),
+        settings.keys,
+        settings.client_address,
+    ));
     tracing::info!(
         listen = %server.listen,
         ops_listen = %server.ops_listen,
@@ -130,7 +150,9 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         App::new()
             .app_data(public.clone())
             .app_data(admin.clone())
+            .app_data(private.clone())
             .configure(admin::configure)
+            .configure(private::configure)
             .default_service(web::to(public::entry))
     })
     .workers(server.threads)

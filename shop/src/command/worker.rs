@@ -9,7 +9,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use super::CommandResult;
-use crate::config::args::{DatabaseArgs, SiteArgs};
+use crate::config::args::{DatabaseArgs, SecretArgs, SiteArgs};
 use crate::config::{self, Collector};
 use crate::db::Db;
 use crate::edge::purge::{DeliverySettings, PurgeConfig, PurgeMetrics, PurgeWorker};
@@ -24,6 +24,8 @@ pub struct WorkerArgs {
     database: DatabaseArgs,
     #[command(flatten)]
     site: SiteArgs,
+    #[command(flatten)]
+    secret: SecretArgs,
     /// Where metrics, /livez and /readyz are
     #[arg(long, env = "PANONO_OPS_LISTEN", default_value = "0.0.0.0:9090")]
     ops_listen: std::net::SocketAddr,
@@ -37,8 +39,10 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
     let database = config::database(&args.database, &mut problems);
     let catalogue = config::site::catalogue(&args.site, &mut problems);
     let purge = purge_config(&mut problems);
-    let both = database.zip(catalogue).zip(purge);
-    let ((database, catalogue), purge) = problems.finish(both)?;
+    // What the worker does with the key belongs to the domains whose jobs it runs; that it has one is checked in any case.
+    let keys = config::secret_key(&args.secret, &mut problems);
+    let all = database.zip(catalogue).zip(purge).zip(keys);
+    let (((database, catalogue), purge), _keys) = problems.finish(all)?;
 
     let db = Db::start(database);
     let mut registry = Registry::default();

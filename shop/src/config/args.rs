@@ -121,6 +121,39 @@ pub struct SiteArgs {
     pub media_url: String,
 }
 
+/// Secrets of the shop.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Secrets")]
+pub struct SecretArgs {
+    /// Key of the shop: 32 random bytes as 64 hexadecimal digits, the same for all processes. Needed
+    #[arg(long, env = "PANONO_SECRET_KEY", hide_env_values = true)]
+    pub secret_key: Option<String>,
+    /// File with that key
+    #[arg(long, env = "PANONO_SECRET_KEY_FILE")]
+    pub secret_key_file: Option<PathBuf>,
+}
+
+/// Who the clients are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Clients")]
+pub struct ClientArgs {
+    /// Header in which the edge or the CDN says the address of the client: x-real-ip of our edge, fastly-client-ip,
+    /// cf-connecting-ip, cloudfront-viewer-address
+    #[arg(
+        long,
+        env = "PANONO_CLIENT_ADDRESS_HEADER",
+        default_value = "x-real-ip"
+    )]
+    pub client_address_header: String,
+    /// Addresses and networks from where that header counts, separated by commas; from elsewhere the peer is the client
+    #[arg(
+        long,
+        env = "PANONO_TRUSTED_PROXIES",
+        default_value = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
+    )]
+    pub trusted_proxies: String,
+}
+
 /// Caches.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Caches")]

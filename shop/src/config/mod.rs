@@ -7,12 +7,17 @@ pub mod size;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use args::{CacheArgs, DatabaseArgs, DatabaseTls, ServerArgs, SiteArgs};
+use actix_web::http::header::HeaderName;
+use args::{
+    CacheArgs, ClientArgs, DatabaseArgs, DatabaseTls, SecretArgs, ServerArgs, SiteArgs,
+};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use url::Url;
 
 use crate::cache::CacheConfig;
 use crate::db::{Arrangement, DatabaseConfig, PoolSize};
+use crate::secret::Keys;
+use crate::web::private::client::{ClientAddress, Network};
 
 /// A setting that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,6 +103,45 @@ fn read_secret(file: &Path) -> Result<String, String> {
     std::fs::read_to_string(file)
         .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
         .map_err(|error| format!("cannot read {}: {error}", file.display()))
+}
+
+/// The shop's key.
+pub fn secret_key(args: &SecretArgs, problems: &mut Collector) -> Option<Keys> {
+    let before = problems.0.len();
+    let text = secret(
+        problems,
+        ("PANONO_SECRET_KEY", args.secret_key.as_ref()),
+        ("PANONO_SECRET_KEY_FILE", args.secret_key_file.as_ref()),
+    );
+    match text {
+        Some(text) => problems.take("PANONO_SECRET_KEY", Keys::parse(&text)),
+        None => {
+            if problems.0.len() == before {
+                problems.add(
+                    "PANONO_SECRET_KEY",
+                    "is missing; set it, or PANONO_SECRET_KEY_FILE, to what `openssl rand -hex 32` prints, once for all processes",
+                );
+            }
+            None
+        }
+    }
+}
+
+/// Who says whose a request is.
+pub fn client_address(args: &ClientArgs, problems: &mut Collector) -> Option<ClientAddress> {
+    let header = problems.take(
+        "PANONO_CLIENT_ADDRESS_HEADER",
+        HeaderName::from_bytes(args.client_address_header.to_ascii_lowercase().as_bytes())
+            .map_err(|_| "is not the name of a header"),
+    );
+    let mut trusted = Vec::new();
+    for text in list(&args.trusted_proxies) {
+        trusted.extend(problems.take("PANONO_TRUSTED_PROXIES", text.parse::<Network>()));
+    }
+    Some(ClientAddress {
+        header: header?,
+        trusted,
+    })
 }
 
 /// Items of a list that is separated by commas.

@@ -92,6 +92,13 @@ struct ErrorPage<'a> {
     is_temporary: bool,
 }
 
+#[derive(Template)]
+#[template(path = "private.html")]
+struct PrivatePage<'a> {
+    page: Page<'a>,
+    content: &'a str,
+}
+
 /// Writes the home page.
 ///
 /// # Errors
@@ -423,6 +430,39 @@ pub fn error(view: &ErrorView, site: &Site, frame: &Frame) -> Result<String, ask
         is_temporary,
     }
     .render()
+}
+
+/// Writes a page that belongs to one visitor: `content` is HTML of a domain's own template, `path` the address of the page in
+/// another language or currency. It has no canonical address and no entry in any search engine.
+///
+/// # Errors
+/// When formatting fails, which no view makes happen.
+pub fn private(
+    title: &str,
+    content: &str,
+    site: &Site,
+    frame: &Frame,
+    path: &dyn Fn(&Urls) -> String,
+) -> Result<String, askama::Error> {
+    let meta = Meta {
+        title: format!("{title} – {}", site.name),
+        description: String::new(),
+        canonical: None,
+        alternates: Vec::new(),
+        robots: Robots::Nothing,
+        preview: Preview::new("website", None, site),
+        structured: Vec::new(),
+    };
+    let page = Page::new(
+        site,
+        frame,
+        meta,
+        PageKind::Private,
+        None,
+        &site.locales,
+        path,
+    );
+    PrivatePage { page, content }.render()
 }
 
 /// The first text that is not empty.

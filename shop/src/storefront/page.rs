@@ -14,6 +14,7 @@ pub(super) enum PageKind {
     Listing,
     Product,
     Content,
+    Private,
     Error,
 }
 
@@ -24,6 +25,7 @@ impl PageKind {
             Self::Listing => "listing-page",
             Self::Product => "product-page",
             Self::Content => "content-page",
+            Self::Private => "private-page",
             Self::Error => "error-page",
         }
     }

@@ -58,8 +58,12 @@ codes! {
     InvalidCursor = "invalid_cursor", 400, "The cursor does not belong to this query", None, Quiet;
     /// No bearer token, or one that is unknown, expired or revoked.
     Unauthenticated = "unauthenticated", 401, "A valid bearer token is needed", None, Quiet;
+    /// Nobody is signed in, and the address is somebody's own.
+    SignInRequired = "sign_in_required", 401, "Signing in is needed", None, Quiet;
     /// The token lacks a scope. `detail` names it.
     Forbidden = "forbidden", 403, "The token does not allow this", None, Quiet;
+    /// A request with somebody's cookies that was begun by another site.
+    CrossSite = "cross_site", 403, "The request does not come from this shop", None, Quiet;
     /// There is nothing at this address.
     NotFound = "not_found", 404, "There is nothing at this address", None, Quiet;
     /// The method is not one that this address knows.
@@ -82,6 +86,8 @@ codes! {
     Unprocessable = "unprocessable", 422, "The values cannot be accepted", None, Quiet;
     /// A write without `If-Match`.
     VersionRequired = "version_required", 428, "If-Match with the current version is needed", None, Quiet;
+    /// Too many attempts. `Retry-After` says when the next one counts.
+    TooManyAttempts = "too_many_attempts", 429, "There were too many attempts", Some(30), Quiet;
     /// The shop failed.
     Internal = "internal", 500, "The shop failed", None, Error;
     /// The database, or another part that the answer needs, is away.
@@ -132,6 +138,7 @@ pub struct ApiError {
     pub detail: Option<String>,
     /// The fields that are wrong.
     pub fields: Vec<FieldError>,
+    retry_after: Option<u32>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -143,6 +150,7 @@ impl ApiError {
             code,
             detail: None,
             fields: Vec::new(),
+            retry_after: code.retry_after(),
             source: None,
         }
     }
@@ -161,6 +169,13 @@ impl ApiError {
             field: field.into(),
             message: message.into(),
         });
+        self
+    }
+
+    /// Says after how many seconds the same request may work, where it is known better than the table does.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -279,11 +294,15 @@ impl ResponseError for ApiError {
         response
             .insert_header((header::CACHE_CONTROL, crate::edge::headers::PRIVATE))
             .insert_header((header::CONTENT_TYPE, "application/problem+json"));
-        if let Some(seconds) = self.code.retry_after() {
+        if let Some(seconds) = self.retry_after {
             response.insert_header((header::RETRY_AFTER, seconds.to_string()));
         }
         if self.code == Code::Unauthenticated {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+        }
+        if self.code == Code::SignInRequired {
+            // The scheme has no standard; RFC 9110, 15.5.2 asks for one all the same.
+            response.insert_header((header::WWW_AUTHENTICATE, "Cookie realm=\"account\""));
         }
         let body = serde_json::to_vec(&self.problem(request_id)).unwrap_or_default();
         response.body(body)
@@ -308,7 +327,7 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(
                 code.retry_after().is_some(),
-                code.status() == 503,
+                matches!(code.status(), 429 | 503),
                 "{code:?}"
             );
         }

@@ -2,6 +2,7 @@
 
 pub mod error;
 pub mod ops;
+pub mod private;
 pub mod public;
 pub mod request_id;
 pub mod respond;

@@ -82,8 +82,25 @@ sub panono_forwarded_for {
 	if (client.ip !~ trusted_proxies || req.http.X-Forwarded-For !~ "^[0-9A-Fa-f:., ]{1,1000}$") {
 		set req.http.X-Forwarded-For = client.ip;
 	}
+	# The client is the last hop that is not a trusted proxy. Everything to its left was written by nobody we know. A client's
+	# own X-Real-IP was dropped above, so that the origin may believe this one.
+	set req.http.X-Real-IP = regsub(req.http.X-Forwarded-For, "^.*[, ]", "");
+	set req.http.Panono-Hops = req.http.X-Forwarded-For;
+	call panono_one_hop;
+	call panono_one_hop;
+	call panono_one_hop;
+	call panono_one_hop;
+	unset req.http.Panono-Hops;
 	set req.http.X-Forwarded-Proto = var.get("scheme");
 	set req.http.Via = "1.1 panono-edge";
+}
+
+# If the last hop is a trusted proxy, the one before it is whom it spoke for.
+sub panono_one_hop {
+	if (req.http.Panono-Hops ~ "," && std.ip(req.http.X-Real-IP, "0.0.0.0") ~ trusted_proxies) {
+		set req.http.Panono-Hops = regsub(req.http.Panono-Hops, "[ ]*,[^,]*$", "");
+		set req.http.X-Real-IP = regsub(req.http.Panono-Hops, "^.*[, ]", "");
+	}
 }
 
 sub panono_refuse {

@@ -4,6 +4,8 @@ use std::{fmt, time::Duration};
 
 use thiserror::Error;
 
+use crate::web::private::paths as private;
+
 /// What the VCL is made from. [`VclConfig::new`] has a default for everything that has a sensible one.
 #[derive(Clone, Debug)]
 pub struct VclConfig {
@@ -158,20 +160,13 @@ pub enum VclError {
     },
 }
 
-const DEFAULT_PRIVATE_PATHS: &[&str] = &[
-    "/account",
-    "/cart",
-    "/checkout",
-    "/admin",
-    "/api/v1/me",
-    "/api/v1/session",
-    "/api/v1/carts",
-    "/api/v1/checkout",
-    "/api/v1/orders",
-    "/api/v1/auth",
-    "/api/v1/admin",
-    "/api/v1/webhooks",
-];
+/// Everything that the private scopes of the shop answer.
+fn private_paths() -> Vec<String> {
+    let pages = private::PAGES.iter().map(|name| format!("/{name}"));
+    let api = private::API.iter().map(|name| format!("/api/v1/{name}"));
+    let staff = ["/admin", "/api/v1/admin"].map(str::to_owned);
+    pages.chain(api).chain(staff).collect()
+}
 
 const DEFAULT_DROPPED_PARAMETERS: &[&str] = &[
     "utm_*",
@@ -210,7 +205,7 @@ impl VclConfig {
             purge_token: None,
             trusted_proxies: Vec::new(),
             scheme: Scheme::Https,
-            private_paths: owned(DEFAULT_PRIVATE_PATHS),
+            private_paths: private_paths(),
             dropped_parameters: owned(DEFAULT_DROPPED_PARAMETERS),
             encodings: vec![
                 ContentCoding::Brotli,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sqlx::MySqlConnection;
 use time::OffsetDateTime;
@@ -42,9 +43,57 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
+    fn new(parts: Arc<Parts>, locale: Locale, currency: Currency) -> Self {
+        let frame = Frame {
+            locale,
+            currency,
+            menu: parts.menu.clone(),
+            footer: parts.footer.clone(),
+            announcement: None,
+        };
+        Self { frame, parts }
+    }
+
     pub(super) fn tree(&self) -> &[CategoryNode] {
         &self.parts.tree
     }
+}
+
+/// How long a private page waits for its menu before it goes without.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The frame of a page that has no connection at hand. It is nearly always kept; where it is not and the database does not answer,
+/// the page goes without a menu.
+pub async fn frame(public: &Arc<Public>, locale: Locale, currency: Currency) -> Frame {
+    let maker = Arc::clone(public);
+    // A task of its own: a statement that hangs is left to itself, not abandoned half-way on a pooled connection.
+    let made = tokio::spawn(async move {
+        if let Some(parts) = kept(&maker, locale) {
+            return Ok(Surroundings::new(parts, locale, currency));
+        }
+        let sequence = maker.cache.freshness().sequence();
+        let mut reader = maker.db.reader(sequence).await?;
+        surroundings(&maker, &mut reader.connection, sequence, locale, currency).await
+    });
+    match tokio::time::timeout(PATIENCE, made).await {
+        Ok(Ok(Ok(surroundings))) => surroundings.frame,
+        _ => Frame::bare(locale, currency),
+    }
+}
+
+/// The parts that are kept for a language, if they are right.
+fn kept(public: &Public, locale: Locale) -> Option<Arc<Parts>> {
+    let kept = {
+        let kept = public
+            .menu
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        kept.get(&locale).cloned()
+    };
+    let tags = [hash_tag("m-menu"), hash_tag("g-any")];
+    kept.filter(|(made_at, _)| public.cache.freshness().is_right(*made_at, &tags))
+        .map(|(_, parts)| parts)
 }
 
 /// The frame for pages in a language and a currency.
@@ -55,18 +104,9 @@ pub(super) async fn surroundings(
     locale: Locale,
     currency: Currency,
 ) -> Result<Surroundings, BuildError> {
-    let kept = {
-        let kept = public
-            .menu
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        kept.get(&locale).cloned()
-    };
-    let tags = [hash_tag("m-menu"), hash_tag("g-any")];
-    let parts = match kept {
-        Some((made_at, parts)) if public.cache.freshness().is_right(made_at, &tags) => parts,
-        _ => {
+    let parts = match kept(public, locale) {
+        Some(parts) => parts,
+        None => {
             let parts = Arc::new(load(public, connection, locale).await?);
             let mut kept = public
                 .menu
@@ -77,14 +117,7 @@ pub(super) async fn surroundings(
             parts
         }
     };
-    let frame = Frame {
-        locale,
-        currency,
-        menu: parts.menu.clone(),
-        footer: parts.footer.clone(),
-        announcement: None,
-    };
-    Ok(Surroundings { frame, parts })
+    Ok(Surroundings::new(parts, locale, currency))
 }
 
 async fn load(

@@ -209,7 +209,8 @@ fn acceptable(request: &HttpRequest, target: &str, hosts: &[String]) -> Result<(
     Ok(())
 }
 
-fn without_port(host: &str) -> &str {
+/// A host without its port and without the dot of the root.
+pub(crate) fn without_port(host: &str) -> &str {
     let host = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
