@@ -283,19 +283,31 @@ mod tests {
             ]
         );
         assert_eq!(wrong(|input| input.region.clear()), ["/address/region"]);
-        assert_eq!(wrong(|input| input.region = "ZZ".into()), ["/address/region"]);
+        assert_eq!(
+            wrong(|input| input.region = "ZZ".into()),
+            ["/address/region"]
+        );
         assert_eq!(
             wrong(|input| input.postcode = "ABC".into()),
             ["/address/postcode"]
         );
         assert_eq!(wrong(|input| input.postcode.clear()), ["/address/postcode"]);
-        assert_eq!(wrong(|input| input.country = "XX".into()), ["/address/country"]);
-        assert_eq!(wrong(|input| input.phone = "call me".into()), ["/address/phone"]);
+        assert_eq!(
+            wrong(|input| input.country = "XX".into()),
+            ["/address/country"]
+        );
+        assert_eq!(
+            wrong(|input| input.phone = "call me".into()),
+            ["/address/phone"]
+        );
         assert_eq!(
             wrong(|input| input.name = "x\u{7}y".into()),
             ["/address/name"]
         );
-        assert_eq!(wrong(|input| input.line2 = "x".repeat(101)), ["/address/line2"]);
+        assert_eq!(
+            wrong(|input| input.line2 = "x".repeat(101)),
+            ["/address/line2"]
+        );
     }
 
     #[test]

@@ -167,10 +167,17 @@ pub fn region(regions: &'static [Region], text: &str) -> Option<&'static str> {
     let text = text.trim().to_lowercase();
     let bare = |name: &str| {
         let name = name.to_lowercase();
-        ["壮族自治区", "回族自治区", "维吾尔自治区", "自治区", "省", "市"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end).map(str::to_owned))
-            .unwrap_or(name)
+        [
+            "壮族自治区",
+            "回族自治区",
+            "维吾尔自治区",
+            "自治区",
+            "省",
+            "市",
+        ]
+        .iter()
+        .find_map(|end| name.strip_suffix(end).map(str::to_owned))
+        .unwrap_or(name)
     };
     regions
         .iter()
@@ -205,8 +212,8 @@ fn forms(country: &str) -> &'static [&'static str] {
         "PT" => &["9999-999"],
         "BR" => &["99999-999"],
         "CN" | "IN" | "RU" | "SG" | "RO" | "VN" | "KZ" => &["999999"],
-        "DE" | "FR" | "IT" | "ES" | "FI" | "TR" | "MX" | "KR" | "TH" | "MY" | "ID" | "UA" | "HR"
-        | "EE" => &["99999"],
+        "DE" | "FR" | "IT" | "ES" | "FI" | "TR" | "MX" | "KR" | "TH" | "MY" | "ID" | "UA"
+        | "HR" | "EE" => &["99999"],
         "AT" | "BE" | "CH" | "DK" | "NO" | "AU" | "NZ" | "HU" | "BG" | "LU" | "SI" | "PH" => {
             &["9999"]
         }
@@ -239,7 +246,9 @@ fn fill(form: &str, letters: &[char]) -> Option<String> {
     for place in form.chars() {
         let letter = match place {
             '9' => *letters.next().filter(|letter| letter.is_ascii_digit())?,
-            'A' => *letters.next().filter(|letter| letter.is_ascii_uppercase())?,
+            'A' => *letters
+                .next()
+                .filter(|letter| letter.is_ascii_uppercase())?,
             other => other,
         };
         text.push(letter);

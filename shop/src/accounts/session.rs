@@ -112,7 +112,12 @@ mod tests {
         assert_eq!(one.reveal().len(), 43);
         assert_eq!(TokenHash::of_presented(one.reveal()), Some(one.hash()));
         assert!(!format!("{one:?}").contains(one.reveal()));
-        for text in ["", "abc", &"A".repeat(44), "not base 64 at all, whatever it may be"] {
+        for text in [
+            "",
+            "abc",
+            &"A".repeat(44),
+            "not base 64 at all, whatever it may be",
+        ] {
             assert_eq!(TokenHash::of_presented(text), None, "{text}");
         }
     }

@@ -12,9 +12,7 @@ use super::CommandResult;
 use crate::admin::{self, AdminState};
 use crate::cache::freshness::Freshness;
 use crate::cache::{self, CacheConfig, PageCache};
-use crate::config::args::{
-    CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs,
-};
+use crate::config::args::{CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs};
 use crate::config::site::CatalogueSettings;
 use crate::config::{self, Collector, Problems, ServerConfig};
 use crate::db::{DatabaseConfig, Db};

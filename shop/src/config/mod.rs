@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actix_web::http::header::HeaderName;
-use args::{
-    CacheArgs, ClientArgs, DatabaseArgs, DatabaseTls, SecretArgs, ServerArgs, SiteArgs,
-};
+use args::{CacheArgs, ClientArgs, DatabaseArgs, DatabaseTls, SecretArgs, ServerArgs, SiteArgs};
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use url::Url;
 

@@ -117,10 +117,12 @@ pub async fn protect(
         None => Err(ApiError::new(Code::Internal).detail("the private scope is not set up")),
     };
     let answered = match accepted {
-        Ok(()) => next.call(request).await.map_or_else(
-            HttpResponse::from_error,
-            |response| response.into_parts().1.map_into_boxed_body(),
-        ),
+        Ok(()) => next
+            .call(request)
+            .await
+            .map_or_else(HttpResponse::from_error, |response| {
+                response.into_parts().1.map_into_boxed_body()
+            }),
         Err(error) => HttpResponse::from_error(error),
     };
     let answered = match state {
