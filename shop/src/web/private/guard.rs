@@ -211,8 +211,8 @@ mod tests {
         };
         let site = |value| ("sec-fetch-site", value);
         let origin = |value| ("origin", value);
-        type Row = (&'static [(&'static str, &'static str)], bool, bool);
-        let table: &[Row] = &[
+        type Row<'a> = (&'a [(&'static str, &'static str)], bool, bool);
+        let table: &[Row<'_>] = &[
             (&[site("same-origin")], true, true),
             (&[site("none")], true, true),
             (&[site("cross-site")], false, false),
