@@ -1,4 +1,6 @@
--- rule: what it takes off and on what condition (promotions::model). used counts orders that hold it.
+-- rule: what it takes off and on what condition (promotions::model). used counts orders that hold it, where there is a
+-- usage_limit; without one it stays 0, so that a promotion for everybody is no row that every buyer queues for. Whether there is
+-- a limit is settled when a promotion leaves the draft; how high it is can change.
 CREATE TABLE promotion (
   id                 BIGINT NOT NULL AUTO_INCREMENT,
   name               VARCHAR(190) NOT NULL,

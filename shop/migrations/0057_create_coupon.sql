@@ -1,4 +1,5 @@
--- code is in the form in which codes are compared: upper case, without spaces.
+-- code is in the form in which codes are compared: upper case, without spaces. used counts orders that hold it, where there is a
+-- usage_limit, which never changes.
 CREATE TABLE coupon (
   code               VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin NOT NULL,
   promotion_id       BIGINT NOT NULL,
