@@ -10,8 +10,7 @@ use sqlx::MySqlConnection;
 use time::OffsetDateTime;
 
 use super::model::{
-    Cart, CartLine, CartState, Destination, LARGEST_QUANTITY, MOST_LINES, Priced, RequirementCode,
-    merged_quantity,
+    Cart, CartLine, CartState, Destination, LARGEST_QUANTITY, MOST_LINES, Priced, merged_quantity,
 };
 use super::pricing::{PricingSettings, customer_key, facts_ask, line_pointer, price};
 use super::store::{self, NewCart};
@@ -653,19 +652,4 @@ async fn merge_lines(
         store::put_line(connection, account.id, &merged).await?;
     }
     Ok(())
-}
-
-/// Whether nothing but paying is left to do.
-#[must_use]
-pub fn is_ready(priced: &Priced) -> bool {
-    priced.requirements.is_empty()
-}
-
-/// Whether a requirement is open.
-#[must_use]
-pub fn lacks(priced: &Priced, code: RequirementCode) -> bool {
-    priced
-        .requirements
-        .iter()
-        .any(|requirement| requirement.code == code)
 }

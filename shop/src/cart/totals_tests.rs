@@ -159,7 +159,7 @@ fn discounts_that_combine_take_from_what_is_left() {
 fn one_that_does_not_combine_is_taken_when_it_is_the_best() {
     let mut alone = percent(3, 30);
     alone.combines = false;
-    let both = [percent(1, 10), fixed(2, 100), alone.clone()];
+    let both = [percent(1, 10), fixed(2, 100), alone];
     let totals = price(&[line(1, 1000, 1)], &both);
     assert_eq!((applied(&totals), totals.discount), (vec![2], 300));
     assert_eq!(
@@ -228,13 +228,13 @@ fn free_shipping_saves_the_shipping() {
     let parcel = method(500, None);
     let free = offer(1, Effect::FreeShipping {});
     let lines = [line(1, 1000, 1)];
-    let totals = priced(&lines, &[free.clone()], Some(&parcel), Prices::WithTax);
+    let totals = priced(&lines, std::slice::from_ref(&free), Some(&parcel), Prices::WithTax);
     assert_eq!((totals.shipping, totals.shipping_tax, totals.total), (Some(0), 0, 1000));
     assert_eq!(totals.discounts[0].shipping_saved, 500);
     assert_eq!(totals.discounts[0].amount, 0);
     // It is not used up where sending is free anyway.
     let gift = method(500, Some(1000));
-    let totals = priced(&lines, &[free.clone()], Some(&gift), Prices::WithTax);
+    let totals = priced(&lines, std::slice::from_ref(&free), Some(&gift), Prices::WithTax);
     assert_eq!(totals.discounts, []);
     // It stays in sight until the method is known.
     assert_eq!(applied(&price(&lines, &[free])), [0]);

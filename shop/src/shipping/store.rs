@@ -19,6 +19,9 @@ const METHODS: &str = "SELECT m.id, m.code, m.zone_id, m.carrier, m.tax_category
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[("shipping_methods", METHODS)];
 
+/// `from_grams`, `max_grams`, `amount`, `free_from`.
+type RateColumns = (i64, Option<i64>, i64, Option<i64>);
+
 #[derive(Debug, sqlx::FromRow)]
 struct MethodRow {
     id: i64,
@@ -30,7 +33,7 @@ struct MethodRow {
     days_min: i16,
     days_max: i16,
     position: i32,
-    rates: Option<Json<Vec<(i64, Option<i64>, i64, Option<i64>)>>>,
+    rates: Option<Json<Vec<RateColumns>>>,
 }
 
 /// The methods of a zone that have a rate in a currency, in order.

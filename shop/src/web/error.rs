@@ -70,6 +70,10 @@ codes! {
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here", None, Quiet;
     /// Another entity has the slug, the SKU or the name already.
     Conflict = "conflict", 409, "It contradicts what is there", None, Quiet;
+    /// The cart has become an order, or one is being made of it.
+    CartNotOpen = "cart_not_open", 409, "The cart cannot be changed", None, Quiet;
+    /// A line has more pieces than are left. `errors` names each.
+    OutOfStock = "out_of_stock", 409, "Not enough pieces are left", None, Quiet;
     /// There was something at this address, and it is gone for good.
     Gone = "gone", 410, "It is no longer offered", None, Quiet;
     /// `If-Match` names a version that is not the current one.
@@ -84,6 +88,8 @@ codes! {
     Misdirected = "misdirected", 421, "This shop does not answer for that host", None, Quiet;
     /// The body is well formed, and says something that cannot be.
     Unprocessable = "unprocessable", 422, "The values cannot be accepted", None, Quiet;
+    /// A coupon that is unknown, not yet or no longer valid, or used as often as it can be.
+    CouponNotValid = "coupon_not_valid", 422, "The coupon cannot be used", None, Quiet;
     /// A write without `If-Match`.
     VersionRequired = "version_required", 428, "If-Match with the current version is needed", None, Quiet;
     /// Too many attempts. `Retry-After` says when the next one counts.
