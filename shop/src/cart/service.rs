@@ -191,10 +191,7 @@ pub async fn create(
     .await
 }
 
-async fn existing(
-    connection: &mut MySqlConnection,
-    new: &NewCart,
-) -> Result<PublicId, ApiError> {
+async fn existing(connection: &mut MySqlConnection, new: &NewCart) -> Result<PublicId, ApiError> {
     let id = match new.customer_id {
         Some(customer_id) => store::open_for(connection, customer_id).await?,
         None => None,

@@ -31,7 +31,8 @@ const LINES_LOCKED: &str = "SELECT variant_id, quantity, seen_amount FROM cart_l
      ORDER BY created_at, variant_id LIMIT 1000 FOR UPDATE";
 const COUPONS: &str =
     "SELECT code FROM cart_coupon WHERE cart_id = ? ORDER BY created_at, code LIMIT 100";
-const COUPONS_LOCKED: &str = "SELECT code FROM cart_coupon WHERE cart_id = ? ORDER BY created_at, code LIMIT 100 FOR UPDATE";
+const COUPONS_LOCKED: &str =
+    "SELECT code FROM cart_coupon WHERE cart_id = ? ORDER BY created_at, code LIMIT 100 FOR UPDATE";
 const PIECES: &str = "SELECT CAST(COALESCE(SUM(l.quantity), 0) AS SIGNED) FROM cart c JOIN cart_line l ON l.cart_id = c.id \
      WHERE c.public_id = ? AND c.state = 'open' AND (c.customer_id IS NULL OR c.customer_id = ?)";
 const INSERT: &str =
@@ -49,7 +50,8 @@ const UPDATE: &str = "UPDATE cart SET customer_id = ?, state = ?, currency = ?, 
 const VARIANT_OF_SKU: &str = "SELECT id FROM variant WHERE sku = ?";
 const OLD_GUESTS: &str = "DELETE FROM cart WHERE state = 'open' AND updated_at < ? AND customer_id IS NULL \
      ORDER BY updated_at LIMIT ?";
-const OLD_ENDED: &str = "DELETE FROM cart WHERE state = ? AND updated_at < ? ORDER BY updated_at LIMIT ?";
+const OLD_ENDED: &str =
+    "DELETE FROM cart WHERE state = ? AND updated_at < ? ORDER BY updated_at LIMIT ?";
 
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
@@ -297,7 +299,10 @@ pub async fn seen(
 ///
 /// # Errors
 /// Those of the database.
-pub async fn forget_seen(connection: &mut MySqlConnection, cart_id: i64) -> Result<(), sqlx::Error> {
+pub async fn forget_seen(
+    connection: &mut MySqlConnection,
+    cart_id: i64,
+) -> Result<(), sqlx::Error> {
     sqlx::query(FORGET_SEEN)
         .bind(cart_id)
         .execute(connection)

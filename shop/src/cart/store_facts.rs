@@ -33,10 +33,7 @@ const CATEGORIES: &str = "SELECT DISTINCT pc.product_id, above.ancestor_id FROM 
      STRAIGHT_JOIN category_closure above ON above.descendant_id = pc.category_id";
 
 /// The statements of this module with their names.
-pub static STATEMENTS: &[(&str, &str)] = &[
-    ("cart_facts", FACTS),
-    ("cart_categories", CATEGORIES),
-];
+pub static STATEMENTS: &[(&str, &str)] = &[("cart_facts", FACTS), ("cart_categories", CATEGORIES)];
 
 /// Longest text of a variant's options, in characters: what orders keep.
 const LONGEST_OPTIONS: usize = 255;

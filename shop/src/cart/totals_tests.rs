@@ -105,7 +105,11 @@ fn off(totals: &Totals) -> Vec<i64> {
 
 /// The offers that apply.
 fn applied(totals: &Totals) -> Vec<usize> {
-    totals.discounts.iter().map(|applied| applied.offer).collect()
+    totals
+        .discounts
+        .iter()
+        .map(|applied| applied.offer)
+        .collect()
 }
 
 #[test]
@@ -120,7 +124,10 @@ fn prices_with_and_without_tax() {
     let lines = [line(1, 1000, 2), line(2, 333, 1)];
     let parcel = method(500, None);
     let with = priced(&lines, &[], Some(&parcel), Prices::WithTax);
-    assert_eq!((with.subtotal, with.shipping, with.total), (2333, Some(500), 2833));
+    assert_eq!(
+        (with.subtotal, with.shipping, with.total),
+        (2333, Some(500), 2833)
+    );
     // 2000/6 = 333.33, 333/6 = 55.5, 500/6 = 83.33: each rounded by itself.
     assert_eq!((with.tax, with.shipping_tax), (333 + 56 + 83, 83));
     let without = priced(&lines, &[], Some(&parcel), Prices::WithoutTax);
@@ -137,7 +144,10 @@ fn a_percentage_is_taken_off_each_line_and_rounded_there() {
 
 #[test]
 fn a_fixed_amount_is_spread_without_losing_a_minor_unit() {
-    let totals = price(&[line(1, 100, 1), line(2, 100, 1), line(3, 100, 1)], &[fixed(1, 100)]);
+    let totals = price(
+        &[line(1, 100, 1), line(2, 100, 1), line(3, 100, 1)],
+        &[fixed(1, 100)],
+    );
     assert_eq!((off(&totals), totals.discount), (vec![34, 33, 33], 100));
     let totals = price(&[line(1, 30, 1), line(2, 20, 1)], &[fixed(1, 500)]);
     assert_eq!((off(&totals), totals.total), (vec![30, 20], 0));
@@ -188,7 +198,10 @@ fn a_rule_concerns_its_products_and_categories() {
     some.rule.conditions.products = vec![2];
     let mut others = percent(2, 10);
     others.rule.conditions.categories = vec![10];
-    let totals = price(&[line(1, 100, 1), line(2, 100, 1), line(3, 100, 1)], &[some, others]);
+    let totals = price(
+        &[line(1, 100, 1), line(2, 100, 1), line(3, 100, 1)],
+        &[some, others],
+    );
     assert_eq!(off(&totals), [10, 50, 0]);
 }
 
@@ -207,7 +220,10 @@ fn a_minimum_is_compared_with_the_goods_before_discounts() {
 fn of_every_three_the_cheapest_is_free() {
     let offers = [buy_get_offer(1, 2, 1)];
     // Six pieces, dearest first: 500 500 [400], 400 300 [300].
-    let totals = price(&[line(1, 300, 2), line(2, 500, 2), line(3, 400, 2)], &offers);
+    let totals = price(
+        &[line(1, 300, 2), line(2, 500, 2), line(3, 400, 2)],
+        &offers,
+    );
     assert_eq!(off(&totals), [300, 0, 400]);
     // Five pieces are one group and two that wait for a third.
     let totals = price(&[line(1, 100, 5)], &offers);
@@ -218,7 +234,10 @@ fn of_every_three_the_cheapest_is_free() {
 
 #[test]
 fn buying_many_is_counted_without_counting_each() {
-    let totals = price(&[line(1, 100, 9999), line(2, 50, 9999)], &[buy_get_offer(1, 1, 1)]);
+    let totals = price(
+        &[line(1, 100, 9999), line(2, 50, 9999)],
+        &[buy_get_offer(1, 1, 1)],
+    );
     // Half of the first line's pairs, one mixed pair, then half of the rest.
     assert_eq!(off(&totals), [4999 * 100, 5000 * 50]);
 }
@@ -228,13 +247,26 @@ fn free_shipping_saves_the_shipping() {
     let parcel = method(500, None);
     let free = offer(1, Effect::FreeShipping {});
     let lines = [line(1, 1000, 1)];
-    let totals = priced(&lines, std::slice::from_ref(&free), Some(&parcel), Prices::WithTax);
-    assert_eq!((totals.shipping, totals.shipping_tax, totals.total), (Some(0), 0, 1000));
+    let totals = priced(
+        &lines,
+        std::slice::from_ref(&free),
+        Some(&parcel),
+        Prices::WithTax,
+    );
+    assert_eq!(
+        (totals.shipping, totals.shipping_tax, totals.total),
+        (Some(0), 0, 1000)
+    );
     assert_eq!(totals.discounts[0].shipping_saved, 500);
     assert_eq!(totals.discounts[0].amount, 0);
     // It is not used up where sending is free anyway.
     let gift = method(500, Some(1000));
-    let totals = priced(&lines, std::slice::from_ref(&free), Some(&gift), Prices::WithTax);
+    let totals = priced(
+        &lines,
+        std::slice::from_ref(&free),
+        Some(&gift),
+        Prices::WithTax,
+    );
     assert_eq!(totals.discounts, []);
     // It stays in sight until the method is known.
     assert_eq!(applied(&price(&lines, &[free])), [0]);
@@ -246,9 +278,19 @@ fn free_shipping_can_be_worth_more_than_a_discount() {
     let mut free = offer(1, Effect::FreeShipping {});
     free.combines = false;
     let lines = [line(1, 1000, 1)];
-    let totals = priced(&lines, &[free.clone(), percent(2, 10)], Some(&parcel), Prices::WithTax);
+    let totals = priced(
+        &lines,
+        &[free.clone(), percent(2, 10)],
+        Some(&parcel),
+        Prices::WithTax,
+    );
     assert_eq!((applied(&totals), totals.total), (vec![0], 1000));
-    let totals = priced(&lines, &[free, percent(2, 60)], Some(&parcel), Prices::WithTax);
+    let totals = priced(
+        &lines,
+        &[free, percent(2, 60)],
+        Some(&parcel),
+        Prices::WithTax,
+    );
     assert_eq!((applied(&totals), totals.total), (vec![1], 900));
 }
 
@@ -262,7 +304,9 @@ fn goods_that_cost_too_much_are_refused_not_wrapped() {
         offers: &[],
     });
     assert_eq!(result, Err(TooMuch));
-    let lines: Vec<LineInput> = (0..100).map(|id| line(id, 1_000_000_000_000, 100)).collect();
+    let lines: Vec<LineInput> = (0..100)
+        .map(|id| line(id, 1_000_000_000_000, 100))
+        .collect();
     let input = Input {
         currency: euro(),
         prices: Prices::WithoutTax,

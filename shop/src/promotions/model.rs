@@ -305,7 +305,10 @@ mod tests {
 
     #[test]
     fn codes_are_compared_without_case_and_spaces() {
-        assert_eq!(CouponCode::parse(" Welcome 10 ").unwrap().as_str(), "WELCOME10");
+        assert_eq!(
+            CouponCode::parse(" Welcome 10 ").unwrap().as_str(),
+            "WELCOME10"
+        );
         assert_eq!(CouponCode::parse("straße").unwrap().as_str(), "STRASSE");
         for wrong in ["", "  ", "a\"b", "<x>", &"x".repeat(65), "\u{0}"] {
             assert_eq!(CouponCode::parse(wrong), None, "{wrong:?}");

@@ -35,11 +35,11 @@ const LIMITS: &str = "SELECT p.usage_limit IS NOT NULL, p.per_customer_limit, c.
 const USE: &str = "INSERT INTO promotion_use (order_id, promotion_id, coupon_code, customer_key) VALUES (?, ?, ?, ?)";
 const COUNT_PROMOTION: &str =
     "UPDATE promotion SET used = used + 1 WHERE id = ? AND used < usage_limit";
-const COUNT_COUPON: &str = "UPDATE coupon SET used = used + 1 WHERE code = ? AND used < usage_limit";
+const COUNT_COUPON: &str =
+    "UPDATE coupon SET used = used + 1 WHERE code = ? AND used < usage_limit";
 const BEGIN_CUSTOMER: &str =
     "INSERT IGNORE INTO promotion_customer (scope, customer_key, used) VALUES (?, ?, 0)";
-const COUNT_CUSTOMER: &str =
-    "UPDATE promotion_customer SET used = used + 1 WHERE scope = ? AND customer_key = ? AND used < ?";
+const COUNT_CUSTOMER: &str = "UPDATE promotion_customer SET used = used + 1 WHERE scope = ? AND customer_key = ? AND used < ?";
 const HELD: &str = "SELECT promotion_id, coupon_code, customer_key FROM promotion_use \
      WHERE order_id = ? AND released_at IS NULL ORDER BY promotion_id FOR UPDATE";
 const RELEASE: &str = "UPDATE promotion_use SET released_at = UTC_TIMESTAMP(6) WHERE order_id = ? AND released_at IS NULL";
@@ -47,8 +47,7 @@ const GIVE_BACK_PROMOTION: &str =
     "UPDATE promotion SET used = used - 1 WHERE id = ? AND usage_limit IS NOT NULL AND used > 0";
 const GIVE_BACK_COUPON: &str =
     "UPDATE coupon SET used = used - 1 WHERE code = ? AND usage_limit IS NOT NULL AND used > 0";
-const GIVE_BACK_CUSTOMER: &str =
-    "UPDATE promotion_customer SET used = used - 1 WHERE scope = ? AND customer_key = ? AND used > 0";
+const GIVE_BACK_CUSTOMER: &str = "UPDATE promotion_customer SET used = used - 1 WHERE scope = ? AND customer_key = ? AND used > 0";
 
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
@@ -192,7 +191,9 @@ pub async fn offers(
         } else if row.starts_at.is_some_and(|start| start > ask.now) {
             Some(CouponProblem::NotYet)
         } else if row.usage_limit.is_some_and(|limit| row.used >= limit)
-            || row.coupon_limit.is_some_and(|limit| row.coupon_used >= limit)
+            || row
+                .coupon_limit
+                .is_some_and(|limit| row.coupon_used >= limit)
         {
             Some(CouponProblem::UsedUp)
         } else if used_by_customer(promotion_scope(row.id), row.per_customer_limit)
@@ -201,7 +202,11 @@ pub async fn offers(
             Some(CouponProblem::UsedByCustomer)
         } else if row.rule.conditions.first_order && has_ordered {
             Some(CouponProblem::NotFirstOrder)
-        } else if offers.offers.iter().any(|offer| offer.promotion_id == row.id) {
+        } else if offers
+            .offers
+            .iter()
+            .any(|offer| offer.promotion_id == row.id)
+        {
             Some(CouponProblem::SamePromotion)
         } else {
             None
@@ -318,7 +323,10 @@ pub async fn redeem(
             return reached();
         }
         let per_customer = [
-            (coupon_scope(code), coupon_per_customer.filter(|_| has_coupon)),
+            (
+                coupon_scope(code),
+                coupon_per_customer.filter(|_| has_coupon),
+            ),
             (promotion_scope(id), per_customer),
         ];
         for (scope, limit) in per_customer {

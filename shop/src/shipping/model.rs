@@ -111,7 +111,12 @@ mod tests {
         "EUR".parse().unwrap()
     }
 
-    fn band(from_grams: i64, max_grams: Option<i64>, amount: i64, free_from: Option<i64>) -> ShippingRate {
+    fn band(
+        from_grams: i64,
+        max_grams: Option<i64>,
+        amount: i64,
+        free_from: Option<i64>,
+    ) -> ShippingRate {
         ShippingRate {
             currency: euro(),
             from_grams,
@@ -151,7 +156,10 @@ mod tests {
 
     #[test]
     fn a_band_that_ends_early_leaves_a_gap() {
-        let method = method(vec![band(0, Some(500), 300, None), band(1000, None, 500, None)]);
+        let method = method(vec![
+            band(0, Some(500), 300, None),
+            band(1000, None, 500, None),
+        ]);
         assert_eq!(method.quote(euro(), 700, 100), None);
     }
 

@@ -24,7 +24,9 @@ impl Rate {
     /// A share of so many millionths; none outside of 0 to 1 000 000.
     #[must_use]
     pub fn from_millionths(millionths: i32) -> Option<Self> {
-        (0..=1_000_000).contains(&millionths).then_some(Self(millionths))
+        (0..=1_000_000)
+            .contains(&millionths)
+            .then_some(Self(millionths))
     }
 
     /// The share in millionths.
@@ -65,7 +67,11 @@ impl Prices {
     /// What a zone says.
     #[must_use]
     pub const fn including(prices_include_tax: bool) -> Self {
-        if prices_include_tax { Self::WithTax } else { Self::WithoutTax }
+        if prices_include_tax {
+            Self::WithTax
+        } else {
+            Self::WithoutTax
+        }
     }
 
     /// What is paid for an amount with this tax.
@@ -184,7 +190,11 @@ mod tests {
             (100, 0, 0),
             (0, 190_000, 0),
         ] {
-            assert_eq!(rate(millionths).of(amount, Prices::WithoutTax), tax, "{amount}");
+            assert_eq!(
+                rate(millionths).of(amount, Prices::WithoutTax),
+                tax,
+                "{amount}"
+            );
         }
     }
 
@@ -196,7 +206,11 @@ mod tests {
             (1, 1_000_000, 1),
             (999, 0, 0),
         ] {
-            assert_eq!(rate(millionths).of(amount, Prices::WithTax), tax, "{amount}");
+            assert_eq!(
+                rate(millionths).of(amount, Prices::WithTax),
+                tax,
+                "{amount}"
+            );
         }
     }
 
@@ -208,9 +222,8 @@ mod tests {
             (3, area("US", "CA")),
             (4, area("DE", "")),
         ];
-        let zone = |country, region| {
-            zone_of(areas.iter().map(|(id, area)| (*id, area)), country, region)
-        };
+        let zone =
+            |country, region| zone_of(areas.iter().map(|(id, area)| (*id, area)), country, region);
         assert_eq!(zone("US", "CA"), Some(3));
         assert_eq!(zone("us", "ca"), Some(3));
         assert_eq!(zone("US", "NY"), Some(2));
