@@ -12,6 +12,7 @@ CREATE TABLE customer (
   totp_secret    VARBINARY(128) NULL,
   totp_enabled_at DATETIME(6) NULL,
   totp_last_step BIGINT NULL,
+  disabled_at    DATETIME(6) NULL,
   erased_at      DATETIME(6) NULL,
   version        BIGINT NOT NULL DEFAULT 1,
   created_at     DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6),

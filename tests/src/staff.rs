@@ -8,7 +8,10 @@ use crate::shop::Environment;
 
 /// What the token of a test allows: everything.
 pub const EVERY_SCOPE: &str = "read:catalog,write:products,write:publication,write:prices,write:stock,\
-write:categories,write:media,read:audit,write:cache";
+write:categories,write:media,read:audit,write:cache,read:orders,write:orders,read:payments,capture:payments,refund:payments,\
+read:shipments,write:shipments,read:returns,write:returns,read:customers,write:customers,read:promotions,write:promotions,\
+read:shipping,write:shipping,read:taxes,write:taxes,read:risk,write:risk,read:webhooks,write:webhooks,read:outbox,write:outbox,\
+read:staff,write:staff";
 
 /// A client with a token.
 #[derive(Debug, Clone)]

@@ -67,6 +67,56 @@ scopes! {
     ReadAudit = "read:audit";
     /// Purge caches by hand.
     WriteCache = "write:cache";
+    /// See orders with their payments, shipments and history.
+    ReadOrders = "read:orders";
+    /// Change, cancel and release orders.
+    WriteOrders = "write:orders";
+    /// See payments, their operations and what providers told.
+    ReadPayments = "read:payments";
+    /// Capture and void payments.
+    CapturePayments = "capture:payments";
+    /// Give money back.
+    RefundPayments = "refund:payments";
+    /// See shipments.
+    ReadShipments = "read:shipments";
+    /// Ship, and say where shipments are.
+    WriteShipments = "write:shipments";
+    /// See returns.
+    ReadReturns = "read:returns";
+    /// Approve, receive and refuse returns.
+    WriteReturns = "write:returns";
+    /// See customers, their addresses and when they were there.
+    ReadCustomers = "read:customers";
+    /// Disable customers, and erase what tells who they are.
+    WriteCustomers = "write:customers";
+    /// See promotions and coupons.
+    ReadPromotions = "read:promotions";
+    /// Create and change promotions and coupons.
+    WritePromotions = "write:promotions";
+    /// See zones, shipping methods and their rates.
+    ReadShipping = "read:shipping";
+    /// Create and change zones, shipping methods and their rates.
+    WriteShipping = "write:shipping";
+    /// See tax rates.
+    ReadTaxes = "read:taxes";
+    /// Change tax rates.
+    WriteTaxes = "write:taxes";
+    /// See risk rules, lists and assessments.
+    ReadRisk = "read:risk";
+    /// Change risk rules and lists, and decide reviews.
+    WriteRisk = "write:risk";
+    /// See webhook endpoints and deliveries.
+    ReadWebhooks = "read:webhooks";
+    /// Create and change webhook endpoints, and send deliveries again.
+    WriteWebhooks = "write:webhooks";
+    /// See what waits to leave, and what could not.
+    ReadOutbox = "read:outbox";
+    /// Send again what could not leave, or drop it.
+    WriteOutbox = "write:outbox";
+    /// See staff and roles.
+    ReadStaff = "read:staff";
+    /// Create and change staff and roles, with at most the scopes that one has.
+    WriteStaff = "write:staff";
     /// See what could not be carried out: mails, webhooks, events.
     ReadOutbox = "read:outbox";
     /// Have it tried again, or discard it.
