@@ -117,18 +117,6 @@ scopes! {
     ReadStaff = "read:staff";
     /// Create and change staff and roles, with at most the scopes that one has.
     WriteStaff = "write:staff";
-    /// See what could not be carried out: mails, webhooks, events.
-    ReadOutbox = "read:outbox";
-    /// Have it tried again, or discard it.
-    WriteOutbox = "write:outbox";
-    /// See endpoints of webhooks and what was delivered to them.
-    ReadWebhooks = "read:webhooks";
-    /// Make and change endpoints, and deliver again.
-    WriteWebhooks = "write:webhooks";
-    /// See rules and lists against fraud, and orders that wait for a review.
-    ReadRisk = "read:risk";
-    /// Change rules and lists, and decide about orders that wait for a review.
-    WriteRisk = "write:risk";
 }
 
 impl fmt::Display for Scope {
