@@ -7,6 +7,8 @@ use time::OffsetDateTime;
 
 use super::variant::{NewPrice, Price, Stock, Variant};
 use crate::catalog::model::StockLevel;
+use crate::stock::store_columns::stock_columns;
+use crate::stock::store_rows;
 
 const PRODUCT_OF: &str = "SELECT product_id FROM variant WHERE id = ?";
 const SELECT: &str = "SELECT id, product_id, sku, status, position, barcode, weight_grams, length_mm, width_mm, height_mm, version \
@@ -37,10 +39,13 @@ const PRICE_END: &str =
 const PRICE_INSERT: &str = "INSERT INTO price (variant_id, currency, amount, compare_at, starts_at, ends_at) VALUES (?, ?, ?, ?, ?, ?)";
 const PRICE_DELETE: &str = "DELETE FROM price WHERE id = ? AND variant_id = ? AND starts_at > ?";
 const STOCK_INSERT: &str = "INSERT IGNORE INTO stock (variant_id) VALUES (?)";
-const STOCK: &str = "SELECT tracked, on_hand, reserved, backorder_limit, low_threshold, version FROM stock WHERE variant_id = ?";
-const STOCK_LOCK: &str = "SELECT tracked, on_hand, reserved, backorder_limit, low_threshold, version FROM stock WHERE variant_id = ? FOR UPDATE";
+const STOCK: &str = concat!(
+    "SELECT ",
+    stock_columns!(),
+    ", s.version FROM stock s WHERE s.variant_id = ?"
+);
 const STOCK_UPDATE: &str = "UPDATE stock SET tracked = ?, on_hand = ?, backorder_limit = ?, low_threshold = ?, version = version + 1 \
-     WHERE variant_id = ? AND version = ? AND (? = FALSE OR ? + ? >= reserved)";
+     WHERE variant_id = ? AND version = ?";
 
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[
@@ -64,7 +69,6 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("staff_price_delete", PRICE_DELETE),
     ("staff_stock_insert", STOCK_INSERT),
     ("staff_stock", STOCK),
-    ("staff_stock_lock", STOCK_LOCK),
     ("staff_stock_update", STOCK_UPDATE),
 ];
 
@@ -456,22 +460,15 @@ pub async fn stock_for_update(
     connection: &mut MySqlConnection,
     variant: i64,
 ) -> Result<Option<Stock>> {
-    let mut row: Option<StockTuple> = sqlx::query_as(STOCK_LOCK)
-        .bind(variant)
-        .fetch_optional(&mut *connection)
-        .await?;
-    if row.is_none() {
+    if store_rows::lock(connection, variant).await?.is_none() {
         stock_make(connection, variant).await?;
-        row = sqlx::query_as(STOCK_LOCK)
-            .bind(variant)
-            .fetch_optional(connection)
-            .await?;
+        store_rows::lock(connection, variant).await?;
     }
-    Ok(row.map(|row| stock_of(variant, row)))
+    stock(connection, variant).await
 }
 
 /// Writes the stock if no more is reserved than there will be, and counts the version up. False when it is not so, or the
-/// version is another one meanwhile.
+/// version is another one meanwhile. Pieces of a divided variant are spread over its rows.
 ///
 /// # Errors
 /// What the database answers.
@@ -480,17 +477,29 @@ pub async fn stock_update(
     before: &Stock,
     level: &StockLevel,
 ) -> Result<bool> {
+    let Some(mut rows) = store_rows::lock(connection, before.variant_id).await? else {
+        return Ok(false);
+    };
+    let promised = rows.reserved().saturating_sub(level.backorder_limit);
+    if level.tracked && level.on_hand < promised {
+        return Ok(false);
+    }
+    let own = rows.spread(level.on_hand).first().copied();
     let done = sqlx::query(STOCK_UPDATE)
         .bind(level.tracked)
-        .bind(level.on_hand)
+        .bind(own.unwrap_or(level.on_hand))
         .bind(level.backorder_limit)
         .bind(level.low_threshold)
         .bind(before.variant_id)
         .bind(before.version)
-        .bind(level.tracked)
-        .bind(level.on_hand)
-        .bind(level.backorder_limit)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(done.rows_affected() == 1)
+    if done.rows_affected() != 1 {
+        return Ok(false);
+    }
+    if let (Some(row), Some(own)) = (rows.rows.first_mut(), own) {
+        row.on_hand = own;
+    }
+    store_rows::spread(connection, before.variant_id, &rows, level.on_hand).await?;
+    Ok(true)
 }

@@ -1,5 +1,7 @@
 //! The statements that derive listings, facets and search documents.
 
+use crate::stock::store_columns::stock_columns;
+
 /// `JSON_TABLE` of a list of ids, the driving table of a statement.
 macro_rules! ids {
     () => {
@@ -19,7 +21,9 @@ pub(super) const CATEGORIES: &str = concat!(
      STRAIGHT_JOIN category_closure cc ON cc.descendant_id = pc.category_id GROUP BY pc.product_id, cc.ancestor_id"
 );
 pub(super) const VARIANTS: &str = concat!(
-    "SELECT v.product_id, v.id, v.sku, s.tracked, s.on_hand, s.reserved, s.backorder_limit, s.low_threshold FROM ",
+    "SELECT v.product_id, v.id, v.sku, ",
+    stock_columns!(),
+    " FROM ",
     ids!(),
     " STRAIGHT_JOIN variant v ON v.product_id = ids.id LEFT JOIN stock s ON s.variant_id = v.id \
      WHERE v.status = 'active' ORDER BY v.product_id, v.position, v.id"

@@ -13,6 +13,8 @@ use super::state::{
     Current, CurrentMedia, CurrentOption, CurrentProduct, CurrentStock, CurrentText,
     CurrentVariant, LivePrice,
 };
+use crate::stock::store_columns::stock_columns;
+use crate::stock::store_rows;
 
 /// Rows written by one statement: keeps a statement below a megabyte or two.
 const ROWS_PER_STATEMENT: usize = 2_000;
@@ -60,10 +62,9 @@ const OPTIONS: &str = "SELECT o.product_id, o.id, o.name, CAST(o.position AS SIG
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_option AS o ON o.product_id = j.id \
 LEFT JOIN product_option_value AS v ON v.option_id = o.id";
 
-const VARIANTS: &str = "SELECT v.product_id, v.id, v.sku, CAST(v.position AS SIGNED), v.status, v.barcode, v.weight_grams, \
-v.length_mm, v.width_mm, v.height_mm, s.tracked, s.on_hand, s.reserved, s.backorder_limit, s.low_threshold \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
-LEFT JOIN stock AS s ON s.variant_id = v.id";
+const VARIANTS: &str = concat!("SELECT v.product_id, v.id, v.sku, CAST(v.position AS SIGNED), v.status, v.barcode, v.weight_grams, \
+v.length_mm, v.width_mm, v.height_mm, ", stock_columns!(), " FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
+LEFT JOIN stock AS s ON s.variant_id = v.id");
 
 const VARIANT_OPTIONS: &str = "SELECT v.product_id, v.sku, o.name, ov.value \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
@@ -235,7 +236,8 @@ tracked TINYINT PATH '$.tracked' ERROR ON ERROR, on_hand BIGINT PATH '$.on_hand'
 backorder_limit BIGINT PATH '$.backorder_limit' ERROR ON ERROR, low_threshold BIGINT PATH '$.low_threshold' ERROR ON ERROR)) AS j \
 JOIN variant AS v ON v.sku = j.sku ORDER BY v.id \
 ON DUPLICATE KEY UPDATE tracked = j.tracked, \
-on_hand = IF(j.tracked = 1, GREATEST(j.on_hand, stock.reserved - j.backorder_limit), j.on_hand), \
+on_hand = IF(stock.buckets > 0, stock.on_hand, \
+IF(j.tracked = 1, GREATEST(j.on_hand, stock.reserved - j.backorder_limit), j.on_hand)), \
 backorder_limit = j.backorder_limit, low_threshold = j.low_threshold, version = stock.version + 1";
 
 const PRODUCT_IDS: &str = "SELECT p.slug, p.id \
@@ -769,6 +771,13 @@ pub async fn write(
     run(connection, MEDIA_DELETE, &changes.media_delete).await?;
     run(connection, MEDIA_INSERT, &changes.media_insert).await?;
     run(connection, STOCK_UPSERT, &changes.stock).await?;
+    // The pieces of divided variants lie in several rows, which that statement leaves as they are.
+    for (variant, on_hand) in store_rows::divided_among(connection, &json(&changes.stock)?).await? {
+        if let Some(rows) = store_rows::lock(connection, variant).await? {
+            let promised = rows.reserved().saturating_sub(rows.backorder_limit);
+            store_rows::spread(connection, variant, &rows, on_hand.max(promised)).await?;
+        }
+    }
     Ok(new_brands)
 }
 
