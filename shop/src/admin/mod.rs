@@ -19,6 +19,7 @@ pub mod route_category;
 pub mod route_outbox;
 pub mod route_product;
 pub mod route_selling;
+pub mod route_stock;
 pub mod route_system;
 pub mod route_variant;
 pub mod store_audit;
@@ -52,6 +53,10 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         store_variant::STATEMENTS,
         store_token::STATEMENTS,
         crate::outbox::dead::STATEMENTS,
+        crate::idempotency::STATEMENTS,
+        crate::orders::store::STATEMENTS,
+        crate::stock::STATEMENTS,
+        crate::stock::store_rows::STATEMENTS,
     ]
     .into_iter()
     .flatten()
@@ -218,6 +223,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
             resource("/variants/{id}/stock")
                 .route(web::get().to(route_selling::stock))
                 .route(web::put().to(route_selling::put_stock)),
+        )
+        .service(
+            resource("/variants/{id}/stock/buckets")
+                .route(web::get().to(route_stock::buckets))
+                .route(web::put().to(route_stock::put_buckets)),
         )
         .service(
             resource("/variants/{id}/stock/adjustments")

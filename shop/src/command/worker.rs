@@ -15,6 +15,7 @@ use crate::db::Db;
 use crate::edge::purge::{DeliverySettings, PurgeConfig, PurgeMetrics, PurgeWorker};
 use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
 use crate::web::ops::{self, Health};
+use crate::stock::follow::Follow;
 use crate::worker::schedule::Schedule;
 
 /// Arguments of `worker`. Edges to purge are set by PANONO_PURGE_* variables (docs/configuration.md).
@@ -78,9 +79,15 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             currencies: catalogue.currencies().collect(),
             locales: catalogue.locales().cloned().collect(),
         };
+        let follow = Follow {
+            db: db.clone(),
+            currencies: schedule.currencies.clone(),
+            locales: schedule.locales.clone(),
+        };
         let tasks = [
             tokio::spawn(dispatcher.run(head.clone(), stopped.clone())),
             tokio::spawn(purger.run(head, stopped.clone())),
+            tokio::spawn(follow.run(stopped.clone())),
             tokio::spawn(schedule.run(stopped)),
         ];
         for task in tasks {

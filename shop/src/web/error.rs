@@ -56,10 +56,14 @@ codes! {
     InvalidBody = "invalid_body", 400, "The body is not valid", None, Quiet;
     /// A page cursor was not made by this route with these parameters.
     InvalidCursor = "invalid_cursor", 400, "The cursor does not belong to this query", None, Quiet;
+    /// A request that must have one effect only came without `Idempotency-Key`.
+    IdempotencyKeyMissing = "idempotency_key_missing", 400, "Idempotency-Key is needed", None, Quiet;
     /// No bearer token, or one that is unknown, expired or revoked.
     Unauthenticated = "unauthenticated", 401, "A valid bearer token is needed", None, Quiet;
     /// Nobody is signed in, and the address is somebody's own.
     SignInRequired = "sign_in_required", 401, "Signing in is needed", None, Quiet;
+    /// The payment was declined. The cart is as it was: another card may be tried.
+    PaymentDeclined = "payment_declined", 402, "The payment was declined", None, Quiet;
     /// The token lacks a scope. `detail` names it.
     Forbidden = "forbidden", 403, "The token does not allow this", None, Quiet;
     /// A request with somebody's cookies that was begun by another site.
@@ -74,6 +78,14 @@ codes! {
     CartNotOpen = "cart_not_open", 409, "The cart cannot be changed", None, Quiet;
     /// A line has more pieces than are left. `errors` names each.
     OutOfStock = "out_of_stock", 409, "Not enough pieces are left", None, Quiet;
+    /// A request with the same `Idempotency-Key` is being worked on.
+    IdempotencyInFlight = "idempotency_in_flight", 409, "The same request is being worked on", Some(1), Quiet;
+    /// The cart costs another amount than `expected_total`. `total` is the new one, in minor units.
+    CartChanged = "cart_changed", 409, "The cart changed", None, Quiet;
+    /// A coupon or a promotion of the cart has been used as often as it may be. `detail` names it.
+    PromotionUsedUp = "promotion_used_up", 409, "A promotion is used up", None, Quiet;
+    /// The cart is being paid for: by another tab, or by a payment whose outcome is not known yet.
+    CompletionInProgress = "completion_in_progress", 409, "The cart is being paid for", Some(2), Quiet;
     /// There was something at this address, and it is gone for good.
     Gone = "gone", 410, "It is no longer offered", None, Quiet;
     /// `If-Match` names a version that is not the current one.
@@ -90,6 +102,10 @@ codes! {
     Unprocessable = "unprocessable", 422, "The values cannot be accepted", None, Quiet;
     /// A coupon that is unknown, not yet or no longer valid, or used as often as it can be.
     CouponNotValid = "coupon_not_valid", 422, "The coupon cannot be used", None, Quiet;
+    /// The `Idempotency-Key` was sent with another payload before.
+    IdempotencyMismatch = "idempotency_mismatch", 422, "The Idempotency-Key belongs to another request", None, Quiet;
+    /// Something is missing before the cart can be ordered. `errors` names each field.
+    CheckoutIncomplete = "checkout_incomplete", 422, "Something is missing before it can be ordered", None, Quiet;
     /// A write without `If-Match`.
     VersionRequired = "version_required", 428, "If-Match with the current version is needed", None, Quiet;
     /// Too many attempts. `Retry-After` says when the next one counts.
@@ -133,6 +149,10 @@ pub struct Problem {
     /// The request's id, to be given to whoever runs the shop. Absent from answers that caches may store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Members that the code adds (RFC 9457, 3.2), such as the new `total`.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    pub extensions: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An error on its way to the client.
@@ -145,6 +165,8 @@ pub struct ApiError {
     /// The fields that are wrong.
     pub fields: Vec<FieldError>,
     retry_after: Option<u32>,
+    /// Members that the code adds to the answer.
+    pub extensions: serde_json::Map<String, serde_json::Value>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -157,6 +179,7 @@ impl ApiError {
             detail: None,
             fields: Vec::new(),
             retry_after: code.retry_after(),
+            extensions: serde_json::Map::new(),
             source: None,
         }
     }
@@ -182,6 +205,13 @@ impl ApiError {
     #[must_use]
     pub const fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Adds a member that the code has beyond those of every problem.
+    #[must_use]
+    pub fn member(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.extensions.insert(name.to_owned(), value.into());
         self
     }
 
@@ -212,6 +242,7 @@ impl ApiError {
             detail: self.detail.clone(),
             errors: self.fields.clone(),
             request_id,
+            extensions: self.extensions.clone(),
         }
     }
 
@@ -333,7 +364,8 @@ mod tests {
         for code in Code::ALL {
             assert_eq!(
                 code.retry_after().is_some(),
-                matches!(code.status(), 429 | 503),
+                matches!(code.status(), 429 | 503)
+                    || matches!(code, Code::IdempotencyInFlight | Code::CompletionInProgress),
                 "{code:?}"
             );
         }
