@@ -16,5 +16,6 @@ mod import;
 mod media;
 mod outbox;
 mod purge;
+mod stock;
 mod survival;
 mod testbed;
