@@ -13,8 +13,10 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::web::error::ApiError;
+
 pub use header::key_of;
-pub use store::{STATEMENTS, claim, finish, keep, look, prune, refer};
+pub use store::{STATEMENTS, claim, finish, keep, let_go, look, prune, refer, reference};
 
 /// How long a request may work under its key before another may take over: longer than a payment provider is waited for.
 pub const LEASE: Duration = Duration::from_secs(40);
@@ -71,6 +73,16 @@ impl StoredAnswer {
             status,
             headers: Vec::new(),
             body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// What was refused, as problem details without the id of the one request.
+    #[must_use]
+    pub fn problem(error: &ApiError) -> Self {
+        Self {
+            status: error.code.status(),
+            headers: Vec::new(),
+            body: serde_json::to_vec(&error.problem(None)).unwrap_or_default(),
         }
     }
 }

@@ -21,6 +21,10 @@ const FINISH: &str = "UPDATE idempotency_key SET state = 'done', status = ?, hea
      WHERE scope = ? AND idempotency_key = ? AND state = 'started'";
 const KEEP: &str = "INSERT IGNORE INTO idempotency_key (scope, idempotency_key, fingerprint, state, locked_until, status, headers, body) \
      VALUES (?, ?, ?, 'done', NOW(6), ?, ?, ?)";
+const REFERENCE: &str =
+    "SELECT reference FROM idempotency_key WHERE scope = ? AND idempotency_key = ?";
+const LET_GO: &str = "UPDATE idempotency_key SET locked_until = NOW(6) \
+     WHERE scope = ? AND idempotency_key = ? AND state = 'started'";
 const PRUNE: &str = "DELETE FROM idempotency_key WHERE created_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
 
 /// The statements with their names, to be prepared by a test.
@@ -31,6 +35,8 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("idempotency_refer", REFER),
     ("idempotency_finish", FINISH),
     ("idempotency_keep", KEEP),
+    ("idempotency_reference", REFERENCE),
+    ("idempotency_let_go", LET_GO),
     ("idempotency_prune", PRUNE),
 ];
 
@@ -122,6 +128,35 @@ pub async fn refer(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(REFER)
         .bind(reference)
+        .bind(key.scope.as_slice())
+        .bind(&key.key)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What a key is about, if its effect has got so far.
+///
+/// # Errors
+/// What the database answers.
+pub async fn reference(
+    connection: &mut MySqlConnection,
+    key: &Key,
+) -> Result<Option<i64>, sqlx::Error> {
+    let found: Option<Option<i64>> = sqlx::query_scalar(REFERENCE)
+        .bind(key.scope.as_slice())
+        .bind(&key.key)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.flatten())
+}
+
+/// Ends the lease of a claimed key: this request could not go on, and whoever repeats it need not wait.
+///
+/// # Errors
+/// What the database answers.
+pub async fn let_go(connection: &mut MySqlConnection, key: &Key) -> Result<(), sqlx::Error> {
+    sqlx::query(LET_GO)
         .bind(key.scope.as_slice())
         .bind(&key.key)
         .execute(connection)

@@ -4,6 +4,7 @@
 //! one table only ([`change`]), and each change is a row of its history with exactly one event in the outbox.
 
 pub mod change;
+pub mod link;
 pub mod model;
 pub mod number;
 pub mod store;

@@ -104,6 +104,8 @@ codes! {
     CouponNotValid = "coupon_not_valid", 422, "The coupon cannot be used", None, Quiet;
     /// The `Idempotency-Key` was sent with another payload before.
     IdempotencyMismatch = "idempotency_mismatch", 422, "The Idempotency-Key belongs to another request", None, Quiet;
+    /// The order is not taken online. It does not say why.
+    PaymentRefused = "payment_refused", 422, "The order cannot be taken online", None, Quiet;
     /// Something is missing before the cart can be ordered. `errors` names each field.
     CheckoutIncomplete = "checkout_incomplete", 422, "Something is missing before it can be ordered", None, Quiet;
     /// A write without `If-Match`.
