@@ -58,8 +58,13 @@ async fn view(
     id: i64,
 ) -> Result<StockRows, crate::web::error::ApiError> {
     let missing = || not_found("stock of variant", id);
-    let version = store::stock(connection, id).await?.ok_or_else(missing)?.version;
-    let rows = store_rows::read(connection, id).await?.ok_or_else(missing)?;
+    let version = store::stock(connection, id)
+        .await?
+        .ok_or_else(missing)?
+        .version;
+    let rows = store_rows::read(connection, id)
+        .await?
+        .ok_or_else(missing)?;
     Ok(StockRows {
         variant_id: id,
         buckets: rows.rows.len() - 1,

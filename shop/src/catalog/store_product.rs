@@ -36,7 +36,10 @@ const PRODUCT: &str = "SELECT p.id, p.slug, p.status, p.version, p.published_at,
      LEFT JOIN brand b ON b.id = p.brand_id WHERE p.slug = ?";
 const REDIRECT: &str = "SELECT p.id, p.slug, p.status, p.published_at, p.unpublished_at FROM slug_redirect r \
      STRAIGHT_JOIN product p ON p.id = r.target_id WHERE r.kind = 'product' AND r.slug = ?";
-const VARIANTS: &str = concat!("SELECT v.id, v.sku, v.barcode, v.weight_grams, ", stock_columns!(), ", o.id AS option_id, COALESCE(ol.text, o.name) AS option_name, \
+const VARIANTS: &str = concat!(
+    "SELECT v.id, v.sku, v.barcode, v.weight_grams, ",
+    stock_columns!(),
+    ", o.id AS option_id, COALESCE(ol.text, o.name) AS option_name, \
        o.position AS option_position, ov.id AS value_id, COALESCE(vl.text, ov.value) AS value_label, \
        ov.position AS value_position FROM ( \
        SELECT id, sku, barcode, weight_grams, position FROM variant \
@@ -45,7 +48,8 @@ const VARIANTS: &str = concat!("SELECT v.id, v.sku, v.barcode, v.weight_grams, "
      LEFT JOIN product_option o ON o.id = vo.option_id LEFT JOIN product_option_value ov ON ov.id = vo.value_id \
      LEFT JOIN label_translation ol ON ol.locale = ? AND ol.label = o.name \
      LEFT JOIN label_translation vl ON vl.locale = ? AND vl.label = ov.value \
-     ORDER BY v.position, v.id, o.position, o.id");
+     ORDER BY v.position, v.id, o.position, o.id"
+);
 const PRICES: &str = "SELECT p.variant_id, p.id, p.amount, p.compare_at, p.starts_at, p.ends_at \
      FROM variant v STRAIGHT_JOIN price p ON p.variant_id = v.id AND p.currency = ? \
      WHERE v.product_id = ? AND v.status = 'active' AND (p.ends_at IS NULL OR p.ends_at > ?)";
@@ -62,12 +66,16 @@ const CATEGORIES: &str = "SELECT pc.category_id, c.id, c.slug, COALESCE(t.name, 
      LEFT JOIN category_translation t ON t.category_id = c.id AND t.locale = ? \
      LEFT JOIN category_translation d ON d.category_id = c.id AND d.locale = ? \
      WHERE pc.product_id = ? ORDER BY pc.position, pc.category_id, above.depth DESC";
-const AVAILABILITY: &str = concat!("SELECT v.sku, ", stock_columns!(), " FROM JSON_TABLE(?, '$[*]' COLUMNS ( \
+const AVAILABILITY: &str = concat!(
+    "SELECT v.sku, ",
+    stock_columns!(),
+    " FROM JSON_TABLE(?, '$[*]' COLUMNS ( \
        sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) wanted \
      STRAIGHT_JOIN variant v ON v.sku = wanted.sku STRAIGHT_JOIN product p ON p.id = v.product_id \
      LEFT JOIN stock s ON s.variant_id = v.id \
      WHERE v.status = 'active' AND p.status = 'active' AND p.published_at <= ? \
-       AND (p.unpublished_at IS NULL OR p.unpublished_at > ?)");
+       AND (p.unpublished_at IS NULL OR p.unpublished_at > ?)"
+);
 
 /// A position, and an id for those that share one.
 type Place = (i32, i64);

@@ -14,8 +14,8 @@ use crate::config::{self, Collector};
 use crate::db::Db;
 use crate::edge::purge::{DeliverySettings, PurgeConfig, PurgeMetrics, PurgeWorker};
 use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
-use crate::web::ops::{self, Health};
 use crate::stock::follow::Follow;
+use crate::web::ops::{self, Health};
 use crate::worker::schedule::Schedule;
 
 /// Arguments of `worker`. Edges to purge are set by PANONO_PURGE_* variables (docs/configuration.md).

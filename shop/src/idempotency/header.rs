@@ -41,7 +41,11 @@ fn parse(value: &str) -> Option<String> {
             let mut characters = inner.chars();
             while let Some(character) = characters.next() {
                 match character {
-                    '\\' => key.push(characters.next().filter(|next| matches!(next, '"' | '\\'))?),
+                    '\\' => key.push(
+                        characters
+                            .next()
+                            .filter(|next| matches!(next, '"' | '\\'))?,
+                    ),
                     '"' => return None,
                     other => key.push(other),
                 }
@@ -49,7 +53,8 @@ fn parse(value: &str) -> Option<String> {
             key
         }
     };
-    let fits = (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (0x21..0x7f).contains(&byte));
+    let fits =
+        (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| (0x21..0x7f).contains(&byte));
     fits.then_some(key)
 }
 

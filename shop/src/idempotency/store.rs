@@ -25,7 +25,8 @@ const REFERENCE: &str =
     "SELECT reference FROM idempotency_key WHERE scope = ? AND idempotency_key = ?";
 const LET_GO: &str = "UPDATE idempotency_key SET locked_until = NOW(6) \
      WHERE scope = ? AND idempotency_key = ? AND state = 'started'";
-const PRUNE: &str = "DELETE FROM idempotency_key WHERE created_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
+const PRUNE: &str =
+    "DELETE FROM idempotency_key WHERE created_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
 
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[

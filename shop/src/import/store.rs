@@ -62,9 +62,13 @@ const OPTIONS: &str = "SELECT o.product_id, o.id, o.name, CAST(o.position AS SIG
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_option AS o ON o.product_id = j.id \
 LEFT JOIN product_option_value AS v ON v.option_id = o.id";
 
-const VARIANTS: &str = concat!("SELECT v.product_id, v.id, v.sku, CAST(v.position AS SIGNED), v.status, v.barcode, v.weight_grams, \
-v.length_mm, v.width_mm, v.height_mm, ", stock_columns!(), " FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
-LEFT JOIN stock AS s ON s.variant_id = v.id");
+const VARIANTS: &str = concat!(
+    "SELECT v.product_id, v.id, v.sku, CAST(v.position AS SIGNED), v.status, v.barcode, v.weight_grams, \
+v.length_mm, v.width_mm, v.height_mm, ",
+    stock_columns!(),
+    " FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
+LEFT JOIN stock AS s ON s.variant_id = v.id"
+);
 
 const VARIANT_OPTIONS: &str = "SELECT v.product_id, v.sku, o.name, ov.value \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \

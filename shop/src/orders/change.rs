@@ -353,14 +353,19 @@ mod tests {
     #[test]
     fn nothing_follows_an_end() {
         for end in [O::Cancelled, O::Completed] {
-            assert!(TABLE.iter().all(|rule| !rule.from.contains(&Whole(end))), "{end}");
+            assert!(
+                TABLE.iter().all(|rule| !rule.from.contains(&Whole(end))),
+                "{end}"
+            );
         }
     }
 
     #[test]
     fn every_transition_has_one_row() {
         for rule in TABLE {
-            let same = TABLE.iter().filter(|other| other.transition == rule.transition);
+            let same = TABLE
+                .iter()
+                .filter(|other| other.transition == rule.transition);
             assert_eq!(same.count(), 1, "{rule:?}");
         }
     }

@@ -33,11 +33,15 @@ fn value(letter: char) -> Option<usize> {
         'I' | 'L' => '1',
         letter => letter,
     };
-    LETTERS.iter().position(|known| char::from(*known) == letter)
+    LETTERS
+        .iter()
+        .position(|known| char::from(*known) == letter)
 }
 
 fn letter(value: usize) -> char {
-    LETTERS.get(value % 32).map_or('0', |letter| char::from(*letter))
+    LETTERS
+        .get(value % 32)
+        .map_or('0', |letter| char::from(*letter))
 }
 
 /// The value of the check letter: from the right, every second value is doubled, and its base 32 digits are added.
@@ -137,7 +141,12 @@ mod tests {
         for _ in 0..100 {
             let number = OrderNumber::random();
             assert_eq!(number.as_str().len(), 13);
-            let typed = number.as_str().to_lowercase().replace('-', " ").replace('0', "o").replace('1', "l");
+            let typed = number
+                .as_str()
+                .to_lowercase()
+                .replace('-', " ")
+                .replace('0', "o")
+                .replace('1', "l");
             assert_eq!(typed.parse(), Ok(number));
         }
     }
@@ -146,14 +155,26 @@ mod tests {
     fn a_wrong_letter_is_noticed() {
         let number = OrderNumber::random().to_string();
         for (place, there) in number.char_indices().filter(|(_, letter)| *letter != '-') {
-            for other in LETTERS.iter().map(|letter| char::from(*letter)).filter(|other| *other != there) {
+            for other in LETTERS
+                .iter()
+                .map(|letter| char::from(*letter))
+                .filter(|other| *other != there)
+            {
                 let mut wrong = number.clone();
                 wrong.replace_range(place..=place, &other.to_string());
-                assert_eq!(wrong.parse::<OrderNumber>(), Err(InvalidNumber::Check), "{wrong}");
+                assert_eq!(
+                    wrong.parse::<OrderNumber>(),
+                    Err(InvalidNumber::Check),
+                    "{wrong}"
+                );
             }
         }
         for wrong in ["", "7KQ2", "7KQ2-M9XD-4TB-7KQ2", "7KQ2-M9XD-4T!"] {
-            assert_eq!(wrong.parse::<OrderNumber>(), Err(InvalidNumber::Form), "{wrong}");
+            assert_eq!(
+                wrong.parse::<OrderNumber>(),
+                Err(InvalidNumber::Form),
+                "{wrong}"
+            );
         }
     }
 

@@ -61,8 +61,7 @@ const LINES_INSERT: &str = "INSERT INTO order_line (order_id, position, variant_
        total BIGINT PATH '$.total' ERROR ON ERROR)) j";
 
 const DISCOUNT_INSERT: &str = "INSERT INTO order_discount (order_id, promotion_id, coupon_code, label, amount) VALUES (?, ?, ?, ?, ?)";
-const DISCOUNTS: &str =
-    "SELECT promotion_id, coupon_code, label, amount FROM order_discount WHERE order_id = ? ORDER BY promotion_id";
+const DISCOUNTS: &str = "SELECT promotion_id, coupon_code, label, amount FROM order_discount WHERE order_id = ? ORDER BY promotion_id";
 
 const LINES: &str = "SELECT id, position, variant_id, product_id, sku, name, slug, options_text, picture, weight_grams, quantity, \
        unit_amount, discount, tax_name, tax_rate, tax, total, cancelled, shipped, returned FROM order_line \
@@ -211,10 +210,7 @@ pub async fn get(connection: &mut MySqlConnection, order_id: i64) -> Result<Opti
 ///
 /// # Errors
 /// What the database answers.
-pub async fn find_by_cart(
-    connection: &mut MySqlConnection,
-    cart_id: i64,
-) -> Result<Option<Order>> {
+pub async fn find_by_cart(connection: &mut MySqlConnection, cart_id: i64) -> Result<Option<Order>> {
     one(connection, BY_CART, cart_id).await
 }
 

@@ -88,8 +88,7 @@ impl Follow {
         // In a task of its own: a statement is never left half-way.
         let claimed = tokio::spawn(async move {
             let mut primary = db.primary().await?;
-            let claimed =
-                outbox::claim(&mut primary.connection, TOPIC, &named, BATCH, LEASE).await;
+            let claimed = outbox::claim(&mut primary.connection, TOPIC, &named, BATCH, LEASE).await;
             if claimed.is_err() {
                 primary.suspect();
             }

@@ -8,7 +8,6 @@
 //! only when that one has none. What can be sold of it is what its own row and its buckets have together; whoever reads stock
 //! counts both ([`store_columns`]). [`follow`] evens buckets out and tells caches of bands that changed.
 
-
 pub mod follow;
 pub mod model;
 mod store;

@@ -45,8 +45,7 @@ const GIVE_BACK: &str = concat!(
     " WHERE variant_id = ? AND reserved >= ?"
 );
 
-const GIVE_BACK_BUCKET: &str =
-    "UPDATE stock_bucket SET reserved = reserved - ? WHERE variant_id = ? AND bucket = ? AND reserved >= ?";
+const GIVE_BACK_BUCKET: &str = "UPDATE stock_bucket SET reserved = reserved - ? WHERE variant_id = ? AND bucket = ? AND reserved >= ?";
 
 const SHIP: &str = "UPDATE stock SET on_hand = on_hand - IF(tracked, ?, 0), reserved = reserved - ? \
      WHERE variant_id = ? AND reserved >= ?";
@@ -227,10 +226,7 @@ async fn take_elsewhere(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn allocate(
-    connection: &mut MySqlConnection,
-    order_id: i64,
-) -> Result<u64, sqlx::Error> {
+pub async fn allocate(connection: &mut MySqlConnection, order_id: i64) -> Result<u64, sqlx::Error> {
     Ok(sqlx::query(ALLOCATE)
         .bind(order_id)
         .execute(connection)
@@ -432,7 +428,15 @@ mod tests {
 
     #[test]
     fn only_a_band_that_is_another_one_is_told() {
-        for (told, changed) in [(0, false), (5, false), (10, false), (15, false), (14, true), (9, true), (11, true)] {
+        for (told, changed) in [
+            (0, false),
+            (5, false),
+            (10, false),
+            (15, false),
+            (14, true),
+            (9, true),
+            (11, true),
+        ] {
             assert_eq!(band_changed(told), changed, "{told}");
         }
     }

@@ -10,10 +10,8 @@ const READ: &str = "SELECT s.tracked, s.backorder_limit, s.low_threshold, s.on_h
 const LOCK_OWN: &str = "SELECT tracked, backorder_limit, low_threshold, on_hand, reserved FROM stock WHERE variant_id = ? FOR UPDATE";
 const LOCK_BUCKETS: &str = "SELECT bucket, on_hand, reserved FROM stock_bucket WHERE variant_id = ? ORDER BY bucket FOR UPDATE";
 const SET_OWN: &str = "UPDATE stock SET on_hand = ? WHERE variant_id = ?";
-const SET_BUCKET: &str =
-    "UPDATE stock_bucket SET on_hand = ? WHERE variant_id = ? AND bucket = ?";
-const SET_COUNT: &str =
-    "UPDATE stock SET buckets = ?, version = version + 1 WHERE variant_id = ?";
+const SET_BUCKET: &str = "UPDATE stock_bucket SET on_hand = ? WHERE variant_id = ? AND bucket = ?";
+const SET_COUNT: &str = "UPDATE stock SET buckets = ?, version = version + 1 WHERE variant_id = ?";
 const BUCKET_INSERT: &str = "INSERT INTO stock_bucket (variant_id, bucket, on_hand) \
      SELECT ?, j.bucket, 0 FROM JSON_TABLE(?, '$[*]' COLUMNS (bucket SMALLINT PATH '$')) j";
 const BUCKETS_DELETE: &str = "DELETE FROM stock_bucket WHERE variant_id = ? AND bucket >= ?";
@@ -23,7 +21,8 @@ const MOVED_INSERT: &str = "INSERT INTO stock_reservation (order_id, variant_id,
        FROM stock_reservation r WHERE r.variant_id = ? AND r.bucket >= ? GROUP BY r.order_id, r.variant_id) AS moved \
      ON DUPLICATE KEY UPDATE quantity = stock_reservation.quantity + moved.quantity";
 const MOVED_DELETE: &str = "DELETE FROM stock_reservation WHERE variant_id = ? AND bucket >= ?";
-const TAKE_RESERVED: &str = "UPDATE stock SET on_hand = on_hand + ?, reserved = reserved + ? WHERE variant_id = ?";
+const TAKE_RESERVED: &str =
+    "UPDATE stock SET on_hand = on_hand + ?, reserved = reserved + ? WHERE variant_id = ?";
 const DIVIDED: &str = "SELECT s.variant_id, v.product_id FROM stock s STRAIGHT_JOIN variant v ON v.id = s.variant_id \
      WHERE s.buckets > 0 ORDER BY s.variant_id LIMIT 1000";
 const PRODUCTS: &str = "SELECT DISTINCT v.product_id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) wanted \
@@ -123,15 +122,11 @@ pub async fn lock(
         on_hand,
         reserved,
     }];
-    rows.extend(
-        buckets
-            .into_iter()
-            .map(|(bucket, on_hand, reserved)| Row {
-                bucket,
-                on_hand,
-                reserved,
-            }),
-    );
+    rows.extend(buckets.into_iter().map(|(bucket, on_hand, reserved)| Row {
+        bucket,
+        on_hand,
+        reserved,
+    }));
     Ok(Some(Rows {
         tracked,
         backorder_limit,

@@ -231,9 +231,7 @@ async fn what_no_bucket_has_alone_is_put_together() -> Result<()> {
     // What is given back can be bought by somebody else, once.
     for _ in 0..2 {
         store
-            .run(|connection| {
-                Box::pin(async move { Ok(stock::release(connection, 2).await?) })
-            })
+            .run(|connection| Box::pin(async move { Ok(stock::release(connection, 2).await?) }))
             .await
             .unwrap();
     }
@@ -249,7 +247,10 @@ async fn buckets_may_be_made_and_unmade_while_everybody_buys() -> Result<()> {
     let dividing = Arc::clone(&store);
     let divider = tokio::spawn(async move {
         for buckets in [8, 2, 16, 0, 4].iter().cycle().take(20) {
-            dividing.divide(variant, *buckets).await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+            dividing
+                .divide(variant, *buckets)
+                .await
+                .map_err(|error| anyhow::anyhow!("{error:?}"))?;
         }
         anyhow::Ok(())
     });
