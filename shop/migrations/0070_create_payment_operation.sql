@@ -1,5 +1,6 @@
 -- Each thing asked of a provider, under the idempotency key it was asked with. Amounts of operations that are not failed count
--- against the payment from the moment they are started, so that two cannot spend the same money.
+-- against the payment from the moment they are started, so that two cannot spend the same money. is_last: this capture lets go of
+-- what it does not take; kept, because what is asked again must be the same.
 CREATE TABLE payment_operation (
   id            BIGINT NOT NULL AUTO_INCREMENT,
   public_id     CHAR(26) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -7,6 +8,7 @@ CREATE TABLE payment_operation (
   kind          ENUM('authorize','capture','void','refund') NOT NULL,
   state         ENUM('started','succeeded','failed','unknown') NOT NULL,
   amount        BIGINT NOT NULL,
+  is_last       BOOLEAN NOT NULL DEFAULT FALSE,
   reference     VARCHAR(190) CHARACTER SET ascii COLLATE ascii_bin NULL,
   return_id     BIGINT NULL,
   reason        VARCHAR(190) NOT NULL DEFAULT '',

@@ -19,6 +19,7 @@ pub mod orders;
 pub mod outbound;
 pub mod outbox;
 pub mod promotions;
+pub mod payments;
 pub mod risk;
 pub mod search;
 pub mod secret;

@@ -17,6 +17,8 @@ use crate::config::site::CatalogueSettings;
 use crate::config::{self, Collector, Problems, ServerConfig};
 use crate::db::{DatabaseConfig, Db};
 use crate::media::MediaStore;
+use crate::payments::config::PaymentArgs;
+use crate::payments::{self, PaymentSettings, Payments};
 use crate::secret::Keys;
 use crate::storefront::view::Site;
 use crate::web::ops::{self, Health};
@@ -48,6 +50,8 @@ pub struct ServeArgs {
     secret: SecretArgs,
     #[command(flatten)]
     client: ClientArgs,
+    #[command(flatten)]
+    payments: PaymentArgs,
 }
 
 /// The configuration of `serve`, checked.
@@ -61,6 +65,7 @@ pub(super) struct Settings {
     media_url: String,
     keys: Keys,
     client_address: ClientAddress,
+    payments: PaymentSettings,
 }
 
 impl ServeArgs {
@@ -74,6 +79,7 @@ impl ServeArgs {
         let site = config::site::site(&self.site, &mut problems);
         let keys = config::secret_key(&self.secret, &mut problems);
         let client_address = config::client_address(&self.client, &mut problems);
+        let payments = payments::config::settings(&self.payments, &mut problems);
         let settings = (|| {
             Some(Settings {
                 database: database?,
@@ -84,6 +90,7 @@ impl ServeArgs {
                 media_url: self.site.media_url.clone(),
                 keys: keys?,
                 client_address: client_address?,
+                payments: payments?,
             })
         })();
         problems.finish(settings)
@@ -109,6 +116,14 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
     let media = MediaStore::open(&settings.media_url, &std::env::vars().collect())
         .await
         .map_err(|error| anyhow::anyhow!("PANONO_MEDIA_URL: {error}"))?;
+
+    let payments = Payments::new(
+        settings.payments,
+        db.clone(),
+        settings.keys.clone(),
+        &settings.site.origin,
+    )?;
+    payments.metrics().register(&mut registry);
 
     let health = Arc::new(Health::new(db.clone(), false));
     tokio::spawn(Arc::clone(&health).wait_for_schema());
@@ -136,6 +151,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         public.clone().into_inner(),
         settings.keys,
         settings.client_address,
+        payments,
     ));
     tracing::info!(
         listen = %server.listen,

@@ -13,9 +13,13 @@ use crate::config::args::{DatabaseArgs, SecretArgs, SiteArgs};
 use crate::config::{self, Collector};
 use crate::db::Db;
 use crate::edge::purge::{DeliverySettings, PurgeConfig, PurgeMetrics, PurgeWorker};
+use crate::outbox::consumer::{Consumer, ConsumerMetrics, ConsumerSettings};
 use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
-use crate::stock::follow::Follow;
+use crate::payments::config::PaymentArgs;
+use crate::payments::worker::PaymentWorker;
+use crate::payments::{self, Payments};
 use crate::web::ops::{self, Health};
+use crate::stock::follow::Follow;
 use crate::worker::schedule::Schedule;
 
 /// Arguments of `worker`. Edges to purge are set by PANONO_PURGE_* variables (docs/configuration.md).
@@ -27,6 +31,8 @@ pub struct WorkerArgs {
     site: SiteArgs,
     #[command(flatten)]
     secret: SecretArgs,
+    #[command(flatten)]
+    payments: PaymentArgs,
     /// Where metrics, /livez and /readyz are
     #[arg(long, env = "PANONO_OPS_LISTEN", default_value = "0.0.0.0:9090")]
     ops_listen: std::net::SocketAddr,
@@ -40,16 +46,26 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
     let database = config::database(&args.database, &mut problems);
     let catalogue = config::site::catalogue(&args.site, &mut problems);
     let purge = purge_config(&mut problems);
-    // What the worker does with the key belongs to the domains whose jobs it runs; that it has one is checked in any case.
     let keys = config::secret_key(&args.secret, &mut problems);
-    let all = database.zip(catalogue).zip(purge).zip(keys);
-    let (((database, catalogue), purge), _keys) = problems.finish(all)?;
+    let site = config::site::site(&args.site, &mut problems);
+    let payments = payments::config::settings(&args.payments, &mut problems);
+    let all = database
+        .zip(catalogue)
+        .zip(purge)
+        .zip(keys)
+        .zip(site)
+        .zip(payments);
+    let (((((database, catalogue), purge), keys), site), payments) = problems.finish(all)?;
 
     let db = Db::start(database);
     let mut registry = Registry::default();
     db.metrics().register(&mut registry);
     let dispatch_metrics = DispatchMetrics::default();
     dispatch_metrics.register(&mut registry);
+    let consumer_metrics = ConsumerMetrics::default();
+    consumer_metrics.register(&mut registry);
+    let payments = Payments::new(payments, db.clone(), keys, &site.origin)?;
+    payments.metrics().register(&mut registry);
     let purge_metrics = PurgeMetrics::default();
     purge_metrics.register(&mut registry);
 
@@ -84,7 +100,17 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             currencies: schedule.currencies.clone(),
             locales: schedule.locales.clone(),
         };
+        let payment_commands = Consumer::new(
+            db.clone(),
+            payments::operate::TOPIC,
+            ConsumerSettings::default(),
+            Arc::new(payments::worker::Commands(payments.clone())),
+            consumer_metrics,
+        );
+        let payment_worker = PaymentWorker::new(payments.clone());
         let tasks = [
+            tokio::spawn(payment_commands.run(stopped.clone())),
+            tokio::spawn(payment_worker.run(stopped.clone())),
             tokio::spawn(dispatcher.run(head.clone(), stopped.clone())),
             tokio::spawn(purger.run(head, stopped.clone())),
             tokio::spawn(follow.run(stopped.clone())),

@@ -58,6 +58,8 @@ codes! {
     InvalidCursor = "invalid_cursor", 400, "The cursor does not belong to this query", None, Quiet;
     /// A request that must have one effect only came without `Idempotency-Key`.
     IdempotencyKeyMissing = "idempotency_key_missing", 400, "Idempotency-Key is needed", None, Quiet;
+    /// A message of a payment provider or a carrier that is not signed as theirs are.
+    InvalidSignature = "invalid_signature", 400, "The message is not signed by its sender", None, Quiet;
     /// No bearer token, or one that is unknown, expired or revoked.
     Unauthenticated = "unauthenticated", 401, "A valid bearer token is needed", None, Quiet;
     /// Nobody is signed in, and the address is somebody's own.

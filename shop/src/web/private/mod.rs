@@ -27,6 +27,7 @@ use super::request_id;
 use crate::config::site::CatalogueSettings;
 use crate::db::transaction::Work;
 use crate::db::{Db, DbError, Failure, MayBeDatabase as _, classify};
+use crate::payments::Payments;
 use crate::secret::Keys;
 use crate::storefront::view::Site;
 use client::ClientAddress;
@@ -64,12 +65,19 @@ pub struct PrivateState {
     pub client_address: ClientAddress,
     /// Where the shop is.
     pub origins: Origins,
+    /// Who takes the money.
+    pub payments: Payments,
 }
 
 impl PrivateState {
     /// The state of the routes.
     #[must_use]
-    pub fn new(public: Arc<Public>, keys: Keys, client_address: ClientAddress) -> Self {
+    pub fn new(
+        public: Arc<Public>,
+        keys: Keys,
+        client_address: ClientAddress,
+        payments: Payments,
+    ) -> Self {
         Self {
             db: public.db.clone(),
             keys,
@@ -77,6 +85,7 @@ impl PrivateState {
             catalogue: Arc::new(public.catalogue.clone()),
             cookies: Cookies::for_origin(&public.site.origin),
             client_address,
+            payments,
             origins: Origins {
                 own: public.site.origin.clone(),
                 hosts: public.hosts.clone(),
@@ -149,6 +158,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .into()
         }))
         .configure(crate::accounts::routes)
+        .configure(crate::payments::routes)
         // One line for each domain: .configure(crate::cart::routes)
         .default_service(web::to(guard::unknown_address))
         .wrap(from_fn(guard::protect))
