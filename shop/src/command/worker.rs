@@ -18,8 +18,8 @@ use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
 use crate::payments::config::PaymentArgs;
 use crate::payments::worker::PaymentWorker;
 use crate::payments::{self, Payments};
-use crate::web::ops::{self, Health};
 use crate::stock::follow::Follow;
+use crate::web::ops::{self, Health};
 use crate::worker::schedule::Schedule;
 
 /// Arguments of `worker`. Edges to purge are set by PANONO_PURGE_* variables (docs/configuration.md).

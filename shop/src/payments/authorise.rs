@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::model::{MethodInput, OperationKind, OperationState, PaymentState, Report, Standing, Status};
+use super::model::{
+    MethodInput, OperationKind, OperationState, PaymentState, Report, Standing, Status,
+};
 use super::provider::{Confirming, Failure, Moving, Opening, Provider};
 use super::store::{self, NewOperation};
 use super::{AGAIN, LEASE, Payment, Payments, unknown_payment};
@@ -250,7 +252,9 @@ impl Payments {
         let payment = self.payment(payment_id).await?;
         if payment.state.is_open() {
             let checks = u32::try_from(payment.checks).unwrap_or(1);
-            return self.look_again(payment_id, Some(AGAIN.jittered(checks))).await;
+            return self
+                .look_again(payment_id, Some(AGAIN.jittered(checks)))
+                .await;
         }
         self.run_after(payment.order_id).await?;
         self.look_again(payment_id, None).await
@@ -324,10 +328,7 @@ impl Payments {
     }
 
     /// The key of the question whether a payment can be paid, and how long ago it was asked.
-    async fn authorisation(
-        &self,
-        payment_id: i64,
-    ) -> Result<Option<(String, Duration)>, ApiError> {
+    async fn authorisation(&self, payment_id: i64) -> Result<Option<(String, Duration)>, ApiError> {
         let mut primary = self.db().primary().await?;
         let operations = store::operations(&mut primary.connection, payment_id).await?;
         Ok(operations

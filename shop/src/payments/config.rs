@@ -272,11 +272,7 @@ mod tests {
         let found = settings(&all.payments, &mut problems);
         match problems.finish(found) {
             Ok(_) => Vec::new(),
-            Err(problems) => problems
-                .0
-                .iter()
-                .map(|problem| problem.setting)
-                .collect(),
+            Err(problems) => problems.0.iter().map(|problem| problem.setting).collect(),
         }
     }
 
@@ -320,7 +316,12 @@ mod tests {
 
     #[test]
     fn carriers_lead_to_an_address_with_the_number() {
-        assert!(problems(&["--carriers=dhl=https://t.example/{number},post=https://p.example/?n={number}"]).is_empty());
+        assert!(
+            problems(&[
+                "--carriers=dhl=https://t.example/{number},post=https://p.example/?n={number}"
+            ])
+            .is_empty()
+        );
         for wrong in [
             "--carriers=dhl",
             "--carriers=dhl=https://t.example/",

@@ -64,9 +64,8 @@ pub(crate) const AGAIN: Backoff = Backoff {
 };
 
 /// What is done after a payment has come to another standing: the checkout finalises its order.
-pub type AfterStanding = Arc<
-    dyn Fn(i64) -> Pin<Box<dyn Future<Output = Result<(), ApiError>> + Send>> + Send + Sync,
->;
+pub type AfterStanding =
+    Arc<dyn Fn(i64) -> Pin<Box<dyn Future<Output = Result<(), ApiError>> + Send>> + Send + Sync>;
 
 /// What is measured of payments.
 #[derive(Debug, Clone, Default)]

@@ -171,9 +171,7 @@ pub async fn capture_in(
 ) -> Recorded {
     let available = payment.capturable();
     let amount = amount.unwrap_or(available);
-    if amount <= 0
-        || !store::spend(connection, payment.id, OperationKind::Capture, amount).await?
-    {
+    if amount <= 0 || !store::spend(connection, payment.id, OperationKind::Capture, amount).await? {
         return Ok(Err(Refusal::NotHeld { available }));
     }
     payment.captured += amount;
@@ -341,9 +339,7 @@ impl Payments {
             .db()
             .transaction(move |connection| {
                 let why = Arc::clone(&why);
-                Box::pin(
-                    async move { start(connection, payment_id, kind, amount, &why).await },
-                )
+                Box::pin(async move { start(connection, payment_id, kind, amount, &why).await })
             })
             .await?;
         self.carry_out(&public_id).await?;
@@ -499,7 +495,14 @@ impl Payments {
                 Box::pin(async move {
                     let (operation, outcome) = &*input;
                     let mut locked = lock(connection, operation.payment_id).await?;
-                    settle(connection, &mut locked, operation, outcome, &operation.actor).await?;
+                    settle(
+                        connection,
+                        &mut locked,
+                        operation,
+                        outcome,
+                        &operation.actor,
+                    )
+                    .await?;
                     Ok::<_, ApiError>(())
                 })
             })
@@ -512,8 +515,7 @@ impl Payments {
     /// Those of the database.
     pub(crate) async fn take_over(&self, operation_id: i64) -> Result<(), ApiError> {
         let mut primary = self.db().primary().await?;
-        let claimed =
-            store::operation_claim(&mut primary.connection, operation_id, LEASE).await?;
+        let claimed = store::operation_claim(&mut primary.connection, operation_id, LEASE).await?;
         drop(primary);
         if !claimed {
             return Ok(());

@@ -189,9 +189,9 @@ async fn outside(
     }
     for known in &report.operations {
         let ours = known.key.is_some() || known.kind != OperationKind::Refund;
-        let written = operations
-            .iter()
-            .any(|operation| operation.reference.is_some() && operation.reference == known.reference);
+        let written = operations.iter().any(|operation| {
+            operation.reference.is_some() && operation.reference == known.reference
+        });
         if !ours && !written && matches!(known.outcome, Outcome::Succeeded { .. }) {
             one_outside(connection, locked, known, actor).await?;
         }
@@ -360,7 +360,10 @@ async fn succeeded(
     )
     .await?;
     let rest = payment.captured - payment.refunded;
-    if operation.kind == OperationKind::Void && operate::gives_up_everything(operation, payment) && rest > 0 {
+    if operation.kind == OperationKind::Void
+        && operate::gives_up_everything(operation, payment)
+        && rest > 0
+    {
         // It was captured before it could be let go.
         let why = Why::new(&operation.actor, &operation.reason);
         if let Err(refusal) = operate::refund_in(connection, payment, rest, &why).await? {

@@ -155,7 +155,11 @@ mod tests {
         let good = sign(SECRET, now().unix_timestamp(), BODY);
         let (time, tag) = good.split_once(',').unwrap();
         assert_eq!(
-            check(&[SECRET], &format!("{time},v1={},{tag}", "0".repeat(64)), BODY),
+            check(
+                &[SECRET],
+                &format!("{time},v1={},{tag}", "0".repeat(64)),
+                BODY
+            ),
             Ok(())
         );
     }

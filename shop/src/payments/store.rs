@@ -36,15 +36,13 @@ const OF_ORDER: &str = concat!(
     "WHERE order_id = ? ORDER BY id LIMIT 100"
 );
 const BY_PUBLIC_ID: &str = concat!(payment_columns!(), "WHERE public_id = ?");
-const BY_REFERENCE: &str = concat!(
-    payment_columns!(),
-    "WHERE provider = ? AND reference = ?"
-);
+const BY_REFERENCE: &str = concat!(payment_columns!(), "WHERE provider = ? AND reference = ?");
 const SELECT_ORDER: &str = "SELECT number, locale FROM orders WHERE id = ?";
 const SET_REFERENCE: &str = "UPDATE payment SET reference = ?, version = version + 1 WHERE id = ? AND (reference IS NULL OR reference = ?)";
 const UPDATE: &str = "UPDATE payment SET state = ?, authorized = ?, next_action = ?, method = COALESCE(?, method), \
      fingerprint = COALESCE(?, fingerprint), failure_code = ?, version = version + 1 WHERE id = ?";
-const SCHEDULE: &str = "UPDATE payment SET next_check_at = NOW(6) + INTERVAL ? MICROSECOND WHERE id = ?";
+const SCHEDULE: &str =
+    "UPDATE payment SET next_check_at = NOW(6) + INTERVAL ? MICROSECOND WHERE id = ?";
 const CLAIM: &str = "UPDATE payment SET next_check_at = NOW(6) + INTERVAL ? MICROSECOND, checks = checks + 1 \
      WHERE id = ? AND next_check_at <= NOW(6)";
 const DUE: &str = "SELECT id FROM payment FORCE INDEX (payment_next_check) WHERE next_check_at <= NOW(6) ORDER BY next_check_at LIMIT ?";
@@ -98,7 +96,8 @@ const EVENTS_DUE: &str = "SELECT provider, event_id, payload, attempts FROM paym
 const EVENT_DONE: &str = "UPDATE payment_event SET processed_at = NOW(6), attempts = attempts + 1, last_error = NULL \
      WHERE provider = ? AND event_id = ? AND processed_at IS NULL";
 const EVENT_FAILED: &str = "UPDATE payment_event SET attempts = attempts + 1, last_error = ? WHERE provider = ? AND event_id = ?";
-const EVENT_PRUNE: &str = "DELETE FROM payment_event WHERE processed_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
+const EVENT_PRUNE: &str =
+    "DELETE FROM payment_event WHERE processed_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
 
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[
@@ -173,12 +172,12 @@ impl TryFrom<PaymentRow> for Payment {
             order_id: row.order_id,
             provider: row.provider,
             reference: row.reference,
-            state: PaymentState::from_name(&row.state)
-                .ok_or_else(|| unreadable("a payment is in a state that this release does not know"))?,
-            currency: row
-                .currency
-                .parse()
-                .map_err(|_| unreadable("a payment is in a currency that this release does not know"))?,
+            state: PaymentState::from_name(&row.state).ok_or_else(|| {
+                unreadable("a payment is in a state that this release does not know")
+            })?,
+            currency: row.currency.parse().map_err(|_| {
+                unreadable("a payment is in a currency that this release does not know")
+            })?,
             amount: row.amount,
             authorized: row.authorized,
             captured: row.captured,
@@ -219,10 +218,12 @@ impl TryFrom<OperationRow> for Operation {
             id: row.id,
             public_id: row.public_id,
             payment_id: row.payment_id,
-            kind: OperationKind::from_name(&row.kind)
-                .ok_or_else(|| unreadable("an operation is of a kind that this release does not know"))?,
-            state: OperationState::from_name(&row.state)
-                .ok_or_else(|| unreadable("an operation is in a state that this release does not know"))?,
+            kind: OperationKind::from_name(&row.kind).ok_or_else(|| {
+                unreadable("an operation is of a kind that this release does not know")
+            })?,
+            state: OperationState::from_name(&row.state).ok_or_else(|| {
+                unreadable("an operation is in a state that this release does not know")
+            })?,
             amount: row.amount,
             is_last: row.is_last,
             reference: row.reference,

@@ -153,13 +153,8 @@ impl PaymentWorker {
 
     async fn messages_due(&self) -> Result<(), ApiError> {
         let mut primary = self.payments.db().primary().await?;
-        let due = store::events_due(
-            &mut primary.connection,
-            webhook::MOST_ATTEMPTS,
-            LEFT,
-            BATCH,
-        )
-        .await?;
+        let due =
+            store::events_due(&mut primary.connection, webhook::MOST_ATTEMPTS, LEFT, BATCH).await?;
         drop(primary);
         for_each(due, |event| {
             let payments = self.payments.clone();

@@ -22,7 +22,9 @@ pub fn to_stripe(money: Money) -> Result<i64, Inexpressible> {
     let code = code.as_str();
     let minor = money.minor;
     if WHOLE_AT_STRIPE.contains(&code) {
-        return (minor % 100 == 0).then_some(minor / 100).ok_or(Inexpressible);
+        return (minor % 100 == 0)
+            .then_some(minor / 100)
+            .ok_or(Inexpressible);
     }
     if HUNDREDTHS_AT_STRIPE.contains(&code) {
         return minor.checked_mul(100).ok_or(Inexpressible);

@@ -284,9 +284,7 @@ mod tests {
     }
 
     fn status(changes: Value) -> Status {
-        intent(changes)
-            .report("EUR".parse().unwrap(), &[])
-            .status
+        intent(changes).report("EUR".parse().unwrap(), &[]).status
     }
 
     #[test]
@@ -298,7 +296,9 @@ mod tests {
             Status::Authorized
         );
         assert_eq!(
-            status(json!({"status": "requires_capture", "amount_capturable": 600, "amount_received": 400})),
+            status(
+                json!({"status": "requires_capture", "amount_capturable": 600, "amount_received": 400})
+            ),
             Status::Captured
         );
         assert_eq!(
@@ -311,12 +311,20 @@ mod tests {
             Status::Captured
         );
         assert_eq!(
-            status(json!({"last_payment_error": {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"}})),
-            Status::Failed { code: "insufficient_funds".into() }
+            status(
+                json!({"last_payment_error": {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds"}})
+            ),
+            Status::Failed {
+                code: "insufficient_funds".into()
+            }
         );
         assert_eq!(
-            status(json!({"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": "https://bank.example/1", "return_url": "https://shop.example"}}})),
-            Status::ActionRequired(NextAction { url: "https://bank.example/1".into() })
+            status(
+                json!({"status": "requires_action", "next_action": {"type": "redirect_to_url", "redirect_to_url": {"url": "https://bank.example/1", "return_url": "https://shop.example"}}})
+            ),
+            Status::ActionRequired(NextAction {
+                url: "https://bank.example/1".into()
+            })
         );
     }
 
@@ -334,19 +342,18 @@ mod tests {
 
     #[test]
     fn a_card_is_told_by_its_fingerprint() {
-        let paid = intent(json!({"status": "requires_capture", "amount_capturable": 1000,
+        let paid = intent(
+            json!({"status": "requires_capture", "amount_capturable": 1000,
             "latest_charge": {"id": "ch_1", "payment_method_details": {"type": "card", "card": {"brand": "visa", "last4": "4242",
-                "country": "DE", "fingerprint": "F", "multicapture": {"status": "available"}}}}}));
+                "country": "DE", "fingerprint": "F", "multicapture": {"status": "available"}}}}}),
+        );
         let report = paid.report("EUR".parse().unwrap(), &[]);
         assert_eq!(report.fingerprint.as_deref(), Some("F"));
         let method = report.method.unwrap();
         assert_eq!(method.last4.as_deref(), Some("4242"));
         assert!(method.several_captures);
         let unexpanded = intent(json!({"latest_charge": "ch_1"}));
-        assert_eq!(
-            unexpanded.report("EUR".parse().unwrap(), &[]).method,
-            None
-        );
+        assert_eq!(unexpanded.report("EUR".parse().unwrap(), &[]).method, None);
     }
 
     #[test]

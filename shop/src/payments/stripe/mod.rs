@@ -292,10 +292,7 @@ impl Provider for Stripe {
             let amount = units(moving.amount)?;
             let mut form: Form = vec![
                 pair("amount_to_capture", amount.clone()),
-                pair(
-                    &format!("metadata[{CAPTURE_PREFIX}{}]", moving.key),
-                    amount,
-                ),
+                pair(&format!("metadata[{CAPTURE_PREFIX}{}]", moving.key), amount),
             ];
             if !moving.last {
                 form.push(pair("final_capture", "false"));
@@ -345,7 +342,8 @@ impl Provider for Stripe {
             .map_err(|_| Forged::NoSecret)?;
         signature::verify(secrets.split(',').map(str::trim), header, body, now)?;
         let event: Event = serde_json::from_slice(body).map_err(|_| Forged::Unreadable)?;
-        let readable = event.id.len() <= 190 && event.id.bytes().all(|byte| byte.is_ascii_graphic());
+        let readable =
+            event.id.len() <= 190 && event.id.bytes().all(|byte| byte.is_ascii_graphic());
         readable
             .then_some(Notice { event_id: event.id })
             .ok_or(Forged::Unreadable)
@@ -389,7 +387,6 @@ struct EventObject {
     payment_intent: Option<String>,
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,9 +398,14 @@ mod tests {
     #[test]
     fn only_a_clear_no_is_a_no() {
         let declined = r#"{"error":{"type":"card_error","code":"card_declined","decline_code":"stolen_card"}}"#;
-        assert!(matches!(failure(402, declined), Failure::Refused { code } if code == "stolen_card"));
-        let wrong = r#"{"error":{"type":"invalid_request_error","code":"amount_too_large","message":"m"}}"#;
-        assert!(matches!(failure(400, wrong), Failure::Refused { code } if code == "amount_too_large"));
+        assert!(
+            matches!(failure(402, declined), Failure::Refused { code } if code == "stolen_card")
+        );
+        let wrong =
+            r#"{"error":{"type":"invalid_request_error","code":"amount_too_large","message":"m"}}"#;
+        assert!(
+            matches!(failure(400, wrong), Failure::Refused { code } if code == "amount_too_large")
+        );
         let in_use = r#"{"error":{"type":"idempotency_error","code":"idempotency_key_in_use"}}"#;
         assert!(matches!(failure(409, in_use), Failure::Unknown(_)));
         assert!(matches!(failure(429, "{}"), Failure::NotAsked(_)));

@@ -14,9 +14,7 @@ use sha2::{Digest as _, Sha256};
 use sqlx::MySqlConnection;
 use time::OffsetDateTime;
 
-use super::model::{
-    KnownOperation, Method, NextAction, OperationKind, Outcome, Report, Status,
-};
+use super::model::{KnownOperation, Method, NextAction, OperationKind, Outcome, Report, Status};
 use super::provider::{
     Asking, Cause, Confirming, Failure, Forged, Moving, Notice, Opening, Provider,
 };
@@ -200,11 +198,7 @@ impl TestProvider {
         )
     }
 
-    async fn move_money(
-        &self,
-        kind: OperationKind,
-        moving: &Moving,
-    ) -> Result<Outcome, Failure> {
+    async fn move_money(&self, kind: OperationKind, moving: &Moving) -> Result<Outcome, Failure> {
         let input = std::sync::Arc::new(moving.clone());
         let (outcome, silent) = self
             .db
@@ -293,7 +287,9 @@ async fn pay(
     payment: &mut TestPayment,
     confirming: &Confirming,
 ) -> Result<bool, sqlx::Error> {
-    if store::asked_before(connection, &confirming.key).await?.is_some()
+    if store::asked_before(connection, &confirming.key)
+        .await?
+        .is_some()
         || payment.state != State::Waiting
     {
         return Ok(false);

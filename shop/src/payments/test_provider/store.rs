@@ -46,8 +46,7 @@ const SETTLE_EFFECTS: &str = "UPDATE test_payment_effect SET outcome = 'succeede
 const SELECT_DUE: &str = "SELECT reference FROM test_payment WHERE settles_at <= NOW(6) LIMIT 50";
 const SELECT_DUE_EFFECTS: &str =
     "SELECT DISTINCT reference FROM test_payment_effect WHERE settles_at <= NOW(6) LIMIT 50";
-const INSERT_MESSAGE: &str =
-    "INSERT INTO test_payment_message (event_id, reference) VALUES (?, ?)";
+const INSERT_MESSAGE: &str = "INSERT INTO test_payment_message (event_id, reference) VALUES (?, ?)";
 const SELECT_MESSAGES: &str = "SELECT id, event_id, reference FROM test_payment_message \
      WHERE sent_at IS NULL AND deliver_at <= NOW(6) ORDER BY id LIMIT 50";
 const SENT: &str = "UPDATE test_payment_message SET sent_at = NOW(6) WHERE id = ?";
