@@ -59,6 +59,23 @@ impl Object<'_> {
         self.fields.contains_key(name)
     }
 
+    /// Notes an error of something within a field, by the pointer from the field to it.
+    pub fn error_below(&mut self, name: &str, below: &str, message: impl Into<String>) {
+        self.errors.push(FieldError {
+            field: format!("{}{below}", pointer(&self.path, name)),
+            message: message.into(),
+        });
+    }
+
+    /// Whether the field is `null`, which is taken out then; `None` when it is absent.
+    pub fn is_null(&mut self, name: &str) -> Option<bool> {
+        let is_null = self.fields.get(name)?.is_null();
+        if is_null {
+            self.fields.remove(name);
+        }
+        Some(is_null)
+    }
+
     /// A field that must be there.
     pub fn required<T>(
         &mut self,

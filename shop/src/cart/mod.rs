@@ -7,13 +7,18 @@
 //! A cart belongs to nobody, and then who knows its id may use it, or to a customer. [`service::merge`] says what becomes of the
 //! one when its owner signs in.
 
+pub mod body;
 pub mod model;
 pub mod pricing;
+pub mod route;
 pub mod service;
 pub mod store;
 pub mod store_facts;
 pub mod sweep;
 pub mod totals;
+pub mod view;
+
+pub use route::routes;
 
 /// Every statement of carts, promotions, taxes and shipping methods with its name, so that a test can prepare all of them.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {

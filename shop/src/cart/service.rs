@@ -283,20 +283,35 @@ async fn apply(
             }
             Ok(())
         }
-        Edit::Details(details) => set_details(connection, cart, details).await,
-        Edit::Seen => {
-            let variants: Vec<i64> = cart.lines.iter().map(|line| line.variant_id).collect();
-            let facts =
-                store_facts::facts(connection, &variants, &facts_ask(cart, settings, now)).await?;
-            for line in &cart.lines {
-                let amount = facts.get(&line.variant_id).and_then(|facts| facts.amount);
-                if let Some(amount) = amount.filter(|amount| Some(*amount) != line.seen_amount) {
-                    store::seen(connection, cart.id, line.variant_id, amount).await?;
-                }
+        Edit::Details(details) => {
+            let currency = cart.currency;
+            set_details(connection, cart, details).await?;
+            // The answer shows the prices of the new currency.
+            if cart.currency == currency {
+                return Ok(());
             }
-            Ok(())
+            mark_seen(connection, settings, cart, now).await
+        }
+        Edit::Seen => mark_seen(connection, settings, cart, now).await,
+    }
+}
+
+/// Notes that the shopper sees the prices as they are now.
+async fn mark_seen(
+    connection: &mut MySqlConnection,
+    settings: &PricingSettings,
+    cart: &Cart,
+    now: OffsetDateTime,
+) -> Result<(), ApiError> {
+    let variants: Vec<i64> = cart.lines.iter().map(|line| line.variant_id).collect();
+    let facts = store_facts::facts(connection, &variants, &facts_ask(cart, settings, now)).await?;
+    for line in &cart.lines {
+        let amount = facts.get(&line.variant_id).and_then(|facts| facts.amount);
+        if let Some(amount) = amount.filter(|amount| Some(*amount) != line.seen_amount) {
+            store::seen(connection, cart.id, line.variant_id, amount).await?;
         }
     }
+    Ok(())
 }
 
 async fn put_lines(
@@ -588,6 +603,28 @@ pub async fn merge(
         return Err(busy());
     }
     Ok(Some(own))
+}
+
+/// [`merge`] in a transaction of its own.
+///
+/// # Errors
+/// What the database answers.
+pub async fn merge_now(
+    db: &Db,
+    settings: &PricingSettings,
+    customer: (i64, String),
+    guest: Option<PublicId>,
+) -> Result<Option<PublicId>, ApiError> {
+    let shared = std::sync::Arc::new((settings.clone(), customer));
+    db.transaction(move |connection| {
+        let shared = std::sync::Arc::clone(&shared);
+        Box::pin(async move {
+            let (settings, (id, email)) = &*shared;
+            let now = OffsetDateTime::now_utc();
+            merge(connection, settings, (*id, email), guest, now).await
+        })
+    })
+    .await
 }
 
 /// A cart that is open and belongs to nobody.

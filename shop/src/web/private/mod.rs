@@ -158,6 +158,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .into()
         }))
         .configure(crate::accounts::routes)
+        .configure(crate::cart::routes)
         .configure(crate::payments::routes)
         // One line for each domain: .configure(crate::cart::routes)
         .default_service(web::to(guard::unknown_address))
