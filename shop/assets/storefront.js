@@ -28,6 +28,11 @@ for (const input of document.querySelectorAll("input[data-facts]")) {
     for (const facts of document.querySelectorAll(".facts > div")) facts.hidden = facts.id !== input.dataset.facts;
     const picture = input.dataset.picture && document.getElementById(input.dataset.picture);
     if (picture) turnTo(picture);
+    const isOut = input.closest(".option").classList.contains("out");
+    for (const part of document.querySelectorAll(".purchase-row > :is(input, button)")) {
+      part.disabled = isOut;
+      if (part.type === "submit") part.textContent = isOut ? part.dataset.out : part.dataset.in;
+    }
   };
   input.addEventListener("change", choose);
   // A browser that comes back to a page keeps the choice that was made there.
@@ -63,5 +68,12 @@ for (const form of document.querySelectorAll("form[data-omit-empty]")) {
     for (const [name, value] of [...event.formData]) {
       if (value === "") event.formData.delete(name);
     }
+  });
+}
+
+// A quantity that was changed in the cart counts at once.
+for (const form of document.querySelectorAll(".cart-form")) {
+  form.addEventListener("change", (event) => {
+    if (event.target.type === "number" && form.reportValidity()) form.requestSubmit();
   });
 }

@@ -9,6 +9,7 @@
 
 pub mod body;
 pub mod model;
+pub mod page;
 pub mod pricing;
 pub mod route;
 pub mod service;

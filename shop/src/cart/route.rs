@@ -5,6 +5,7 @@ use actix_web::{HttpResponse, web};
 use time::OffsetDateTime;
 
 use super::body::{CartPatch, CouponBody, NewCartBody, QuantityBody};
+use super::page;
 use super::pricing::PricingSettings;
 use super::service::{self, Details, Edit, Shown};
 use super::store::NewCart;
@@ -302,6 +303,14 @@ pub async fn merge(
 /// Mounts the routes of carts: the API's and the pages'.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        .service(
+            resource("/{locale}/cart")
+                .route(web::get().to(page::page))
+                .route(web::post().to(page::update)),
+        )
+        .service(resource("/{locale}/cart/lines").route(web::post().to(page::add_line)))
+        .service(resource("/{locale}/cart/coupons").route(web::post().to(page::coupons)))
+        .service(resource("/{locale}/cart/seen").route(web::post().to(page::seen)))
         .service(resource("/api/v1/carts").route(web::post().to(create)))
         .service(
             resource("/api/v1/carts/{id}")
@@ -322,9 +331,27 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/api/v1/carts/{id}/merge").route(web::post().to(merge)));
 }
 
+/// Adds the scheme of sessions.
+struct Session;
+
+impl utoipa::Modify for Session {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+        let key = ApiKeyValue::with_description(
+            "__Host-panono-session",
+            "The session of an account, as signing in sets it; without TLS its name is `panono-session`",
+        );
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(key)));
+    }
+}
+
 /// The description of the cart's API.
 #[derive(utoipa::OpenApi)]
 #[openapi(
+    modifiers(&Session),
     tags((name = "carts", description = "Carts. Who knows the id of a cart that belongs to no account may use it; that of an account is open to its session alone")),
     paths(create, get, patch, put_line, delete_line, add_coupon, delete_coupon, seen, requirements, merge)
 )]

@@ -52,6 +52,8 @@ impl Asset {
 pub struct Assets {
     /// The style sheet.
     pub style: Asset,
+    /// What pages of one visitor need beyond the style sheet.
+    pub private: Asset,
     /// The script, without which everything works too.
     pub script: Asset,
     /// The icon of the browser tab.
@@ -64,6 +66,12 @@ static ASSETS: LazyLock<Assets> = LazyLock::new(|| Assets {
         "css",
         "text/css; charset=utf-8",
         include_str!("../../assets/storefront.css"),
+    ),
+    private: Asset::new(
+        "private",
+        "css",
+        "text/css; charset=utf-8",
+        include_str!("../../assets/private.css"),
     ),
     script: Asset::new(
         "storefront",
@@ -90,10 +98,11 @@ pub fn assets() -> &'static Assets {
 pub fn find(file_name: &str) -> Option<&'static Asset> {
     let Assets {
         style,
+        private,
         script,
         icon,
     } = assets();
-    [style, script, icon]
+    [style, private, script, icon]
         .into_iter()
         .find(|asset| asset.file_name() == file_name)
 }
@@ -104,7 +113,12 @@ mod tests {
 
     #[test]
     fn an_asset_is_found_by_its_address_alone() {
-        for asset in [&assets().style, &assets().script, &assets().icon] {
+        for asset in [
+            &assets().style,
+            &assets().private,
+            &assets().script,
+            &assets().icon,
+        ] {
             let file_name = asset.url().strip_prefix("/assets/").unwrap().to_owned();
             assert_eq!(find(&file_name).unwrap().content, asset.content);
         }
@@ -116,6 +130,7 @@ mod tests {
     fn the_style_sheet_is_small_and_asks_nobody_else() {
         let style = assets().style.content;
         assert!(style.len() < 30_000, "{} bytes", style.len());
+        assert!(assets().private.content.len() < 20_000);
         assert!(
             !style.contains("http:") && !style.contains("https:") && !style.contains("@import")
         );

@@ -235,6 +235,14 @@ messages! {
     gallery_label,
     /// Legend of the choice of a variant when it has no name of its own.
     choose_option,
+    /// Field with the number of pieces.
+    quantity,
+    /// Button that puts a product into the cart.
+    add_to_cart,
+    /// The same button while what is chosen cannot be bought.
+    cannot_be_bought,
+    /// Link to the cart.
+    cart,
     /// Heading of related products.
     related,
     /// Title of the search page while nothing is searched.

@@ -104,6 +104,18 @@ impl Urls {
         )
     }
 
+    /// `/en/cart`: private, as all below it.
+    #[must_use]
+    pub fn cart(&self) -> String {
+        self.with_currency(format!("/{}/cart", self.locale.segment()))
+    }
+
+    /// `/en/cart/lines`: where the form of a product puts it into the cart.
+    #[must_use]
+    pub fn cart_lines(&self) -> String {
+        self.with_currency(format!("/{}/cart/lines", self.locale.segment()))
+    }
+
     /// The parameter that a GET form of this page has to carry, if any: name and value.
     #[must_use]
     pub fn currency_parameter(&self) -> Option<&'static str> {
