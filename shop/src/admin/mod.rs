@@ -17,18 +17,24 @@ pub mod product;
 pub mod product_edit;
 pub mod route_category;
 pub mod route_outbox;
+pub mod promotion;
 pub mod route_product;
+pub mod route_promotion;
 pub mod route_selling;
 pub mod route_stock;
 pub mod route_system;
 pub mod route_variant;
+pub mod route_zone;
 pub mod store_audit;
 pub mod store_category;
 pub mod store_product;
+pub mod store_promotion;
 pub mod store_token;
 pub mod store_variant;
+pub mod store_zone;
 pub mod token;
 pub mod variant;
+pub mod zone;
 
 use std::sync::Arc;
 
@@ -51,6 +57,8 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         store_category::STATEMENTS,
         store_product::STATEMENTS,
         store_variant::STATEMENTS,
+        store_promotion::STATEMENTS,
+        store_zone::STATEMENTS,
         store_token::STATEMENTS,
         crate::outbox::dead::STATEMENTS,
         crate::idempotency::STATEMENTS,
@@ -259,6 +267,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
                 .route(web::get().to(route_category::brand))
                 .route(web::patch().to(route_category::patch_brand)),
         )
+        .configure(route_zone::routes)
+        .configure(route_promotion::routes)
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))

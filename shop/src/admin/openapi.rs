@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_outbox, route_product, route_selling, route_stock, route_system,
+    route_promotion, route_zone, route_category, route_outbox, route_product, route_selling, route_stock, route_system,
     route_variant,
 };
 
@@ -52,6 +52,22 @@ use super::{
         route_category::create_brand,
         route_category::brand,
         route_category::patch_brand,
+        route_zone::zones,
+        route_zone::zone,
+        route_zone::create_zone,
+        route_zone::put_zone,
+        route_zone::delete_zone,
+        route_zone::methods,
+        route_zone::method,
+        route_zone::create_method,
+        route_zone::put_method,
+        route_promotion::list,
+        route_promotion::get,
+        route_promotion::create,
+        route_promotion::put,
+        route_promotion::coupons,
+        route_promotion::create_coupons,
+        route_promotion::archive_coupon,
         route_system::audit_log,
         route_system::purge,
         route_outbox::list,

@@ -90,6 +90,7 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             DeliverySettings::default(),
             purge_metrics,
         )?;
+        let carts = crate::cart::sweep::Sweep { db: db.clone() };
         let schedule = Schedule {
             db: db.clone(),
             currencies: catalogue.currencies().collect(),
@@ -114,6 +115,7 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             tokio::spawn(dispatcher.run(head.clone(), stopped.clone())),
             tokio::spawn(purger.run(head, stopped.clone())),
             tokio::spawn(follow.run(stopped.clone())),
+            tokio::spawn(carts.run(stopped.clone())),
             tokio::spawn(schedule.run(stopped)),
         ];
         for task in tasks {

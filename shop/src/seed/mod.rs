@@ -6,6 +6,7 @@ pub mod generate;
 pub mod pages;
 pub mod pictures;
 pub mod store;
+pub mod selling;
 pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,6 +129,7 @@ pub async fn run(
         let records = demo::products(&currencies, &hash_of);
         summary.counters.add(&batch(db, records, &settings).await?);
         pages(db, &settings).await?;
+        selling(db, &settings).await?;
     }
     let screen = Screen::new(args.products);
     let mut done = 0;
@@ -328,6 +330,17 @@ async fn pages(db: &Db, settings: &ShopSettings) -> Result<(), SeedError> {
             enqueue_purge(connection, &tags, PurgeKind::Soft).await?;
             Ok::<_, SeedError>(())
         })
+    })
+    .await
+}
+
+/// What the demo needs to take orders.
+async fn selling(db: &Db, settings: &ShopSettings) -> Result<(), SeedError> {
+    let chinese = has_chinese(settings);
+    let currencies = Arc::new(settings.currencies.clone());
+    db.transaction(move |connection| {
+        let currencies = Arc::clone(&currencies);
+        Box::pin(async move { Ok(selling::write(connection, &currencies, chinese).await?) })
     })
     .await
 }

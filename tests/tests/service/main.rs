@@ -9,6 +9,7 @@
 
 mod admin;
 mod api;
+mod cart;
 mod catalog;
 mod edge_vcl;
 mod freshness;
