@@ -211,7 +211,7 @@ async fn an_answer_comes_while_the_cart_is_locked_for_a_moment() -> Result<()> {
     let waiting = bed.put(&cart, &sku, 3);
     let (reply, ()) = tokio::join!(waiting, async {
         let waits = "SELECT COUNT(*) FROM performance_schema.data_lock_waits";
-        let _ = panono_tests::wait_until("the change to wait", Duration::from_secs(10), async || {
+        let _ = panono_tests::wait::wait_until("the change to wait", Duration::from_secs(10), async || {
             bed.number(waits).await.is_ok_and(|count| count > 0)
         })
         .await;

@@ -118,7 +118,8 @@ async fn promotions_without_a_coupon_are_bounded() -> Result<()> {
 #[tokio::test]
 async fn the_demo_can_take_orders() -> Result<()> {
     let bed = Bed::start().await?;
-    let settings = (vec!["USD".parse()?, "EUR".parse()?], true);
+    let currencies: Vec<panono_shop::catalog::model::Currency> = vec!["USD".parse()?, "EUR".parse()?];
+    let settings = (currencies, true);
     for _ in 0..2 {
         let settings = settings.clone();
         bed.db
