@@ -20,7 +20,7 @@ struct Store {
 #[derive(Debug)]
 enum Refused {
     SoldOut(SoldOut),
-    NotReserved(NotReserved),
+    NotReserved(#[expect(dead_code, reason = "shown when a test fails")] NotReserved),
     Database(DbError),
 }
 
