@@ -330,11 +330,17 @@ mod tests {
             (r#""status":"draft""#, r#""status":"on""#),
             (r#""kind":"percentage""#, r#""kind":"gift""#),
             (r#""status":"draft""#, r#""status":"draft","usage_limit":0"#),
-            (r#""status":"draft""#, r#""status":"draft","starts_at":"2030-01-02T00:00:00Z","ends_at":"2030-01-01T00:00:00Z""#),
+            (
+                r#""status":"draft""#,
+                r#""status":"draft","starts_at":"2030-01-02T00:00:00Z","ends_at":"2030-01-01T00:00:00Z""#,
+            ),
             (r#"}}}"#, r#"},"conditions":{"first_order":true}}}"#),
         ] {
             let body = PROMOTION.replace(from, to);
-            assert!(read_body::<PromotionBody>(body.as_bytes()).is_err(), "{body}");
+            assert!(
+                read_body::<PromotionBody>(body.as_bytes()).is_err(),
+                "{body}"
+            );
         }
     }
 
@@ -371,7 +377,10 @@ mod tests {
         assert_eq!(read(r#"{"codes":["abc 1"]}"#).unwrap().wanted(), ["ABC1"]);
         let made = read(r#"{"count":1000,"prefix":"vip-"}"#).unwrap().wanted();
         assert_eq!(made.len(), 1000);
-        assert!(made.iter().all(|code| code.starts_with("VIP-") && code.len() == 14));
+        assert!(
+            made.iter()
+                .all(|code| code.starts_with("VIP-") && code.len() == 14)
+        );
         for wrong in [
             "{}",
             r#"{"codes":[]}"#,

@@ -12,9 +12,7 @@ use super::promotion::{
     Coupon, CouponsBody, MadeCoupons, PromotionBody, PromotionStatus, StaffPromotion,
 };
 use super::token::demand;
-use super::{
-    AdminState, Answer, answer, created, store_promotion as store, unknown_method,
-};
+use super::{AdminState, Answer, answer, created, store_promotion as store, unknown_method};
 use crate::db::violated_constraint;
 use crate::promotions::model::{CouponCode, MOST_AUTOMATIC};
 use crate::web::error::{ApiError, Code, Problem};
@@ -130,35 +128,50 @@ pub async fn put(
     body: Body<PromotionBody>,
 ) -> Answer {
     let input = (id.into_inner(), if_match, body.0);
-    let promotion = run(&state, staff.actor(), input, |change, (id, if_match, after)| {
-        Box::pin(async move {
-            let before = load(change, *id).await?;
-            if_match.check(before.version)?;
-            if before.promotion == *after {
-                return Ok(before);
-            }
-            if let Some((field, message)) = after.refusal(&before.promotion) {
-                return Err(unacceptable(field, message));
-            }
-            check_number(change, *id, after).await?;
-            let written = store::update(change.connection, &before, after).await;
-            let written = written.map_err(|error| match violated_constraint(&error).as_deref() {
-                Some("promotion_used") => unacceptable(
-                    "/usage_limit",
-                    format!("must not be less than the {} orders that have it", before.used),
-                ),
-                _ => error.into(),
-            })?;
-            if !written {
-                return Err(mismatch(before.version));
-            }
-            let after = load(change, *id).await?;
-            change
-                .audit("promotion.update", "promotion", *id, Some(&before), Some(&after))
-                .await?;
-            Ok(after)
-        })
-    })
+    let promotion = run(
+        &state,
+        staff.actor(),
+        input,
+        |change, (id, if_match, after)| {
+            Box::pin(async move {
+                let before = load(change, *id).await?;
+                if_match.check(before.version)?;
+                if before.promotion == *after {
+                    return Ok(before);
+                }
+                if let Some((field, message)) = after.refusal(&before.promotion) {
+                    return Err(unacceptable(field, message));
+                }
+                check_number(change, *id, after).await?;
+                let written = store::update(change.connection, &before, after).await;
+                let written =
+                    written.map_err(|error| match violated_constraint(&error).as_deref() {
+                        Some("promotion_used") => unacceptable(
+                            "/usage_limit",
+                            format!(
+                                "must not be less than the {} orders that have it",
+                                before.used
+                            ),
+                        ),
+                        _ => error.into(),
+                    })?;
+                if !written {
+                    return Err(mismatch(before.version));
+                }
+                let after = load(change, *id).await?;
+                change
+                    .audit(
+                        "promotion.update",
+                        "promotion",
+                        *id,
+                        Some(&before),
+                        Some(&after),
+                    )
+                    .await?;
+                Ok(after)
+            })
+        },
+    )
     .await?;
     Ok(answer(promotion.version, &promotion))
 }
@@ -256,7 +269,13 @@ pub async fn archive_coupon(
                 ..before.clone()
             };
             change
-                .audit("coupon.archive", "promotion", before.promotion_id, Some(&before), Some(&after))
+                .audit(
+                    "coupon.archive",
+                    "promotion",
+                    before.promotion_id,
+                    Some(&before),
+                    Some(&after),
+                )
                 .await?;
             Ok(after)
         })

@@ -134,27 +134,32 @@ pub async fn put_zone(
     body: Body<ZoneBody>,
 ) -> Answer {
     let input = (id.into_inner(), if_match, body.0);
-    let zone = run(&state, staff.actor(), input, |change, (id, if_match, zone)| {
-        Box::pin(async move {
-            let before = load_zone(change, *id).await?;
-            if_match.check(before.version)?;
-            if before.zone == *zone {
-                return Ok(before);
-            }
-            check_areas(change, *id, zone).await?;
-            if !store::zone_update(change.connection, &before, zone)
-                .await
-                .map_err(name_taken)?
-            {
-                return Err(mismatch(before.version));
-            }
-            let after = load_zone(change, *id).await?;
-            change
-                .audit("zone.update", "zone", *id, Some(&before), Some(&after))
-                .await?;
-            Ok(after)
-        })
-    })
+    let zone = run(
+        &state,
+        staff.actor(),
+        input,
+        |change, (id, if_match, zone)| {
+            Box::pin(async move {
+                let before = load_zone(change, *id).await?;
+                if_match.check(before.version)?;
+                if before.zone == *zone {
+                    return Ok(before);
+                }
+                check_areas(change, *id, zone).await?;
+                if !store::zone_update(change.connection, &before, zone)
+                    .await
+                    .map_err(name_taken)?
+                {
+                    return Err(mismatch(before.version));
+                }
+                let after = load_zone(change, *id).await?;
+                change
+                    .audit("zone.update", "zone", *id, Some(&before), Some(&after))
+                    .await?;
+                Ok(after)
+            })
+        },
+    )
     .await?;
     Ok(answer(zone.version, &zone))
 }
@@ -265,7 +270,13 @@ pub async fn create_method(
                 .map_err(name_taken)?;
             let after = load_method(change, id).await?;
             change
-                .audit("shipping_method.create", "shipping_method", id, None, Some(&after))
+                .audit(
+                    "shipping_method.create",
+                    "shipping_method",
+                    id,
+                    None,
+                    Some(&after),
+                )
                 .await?;
             Ok(after)
         })
@@ -296,30 +307,44 @@ pub async fn put_method(
     body: Body<MethodBody>,
 ) -> Answer {
     let input = (id.into_inner(), if_match, body.0);
-    let method = run(&state, staff.actor(), input, |change, (id, if_match, method)| {
-        Box::pin(async move {
-            let before = load_method(change, *id).await?;
-            if_match.check(before.version)?;
-            if before.method == *method {
-                return Ok(before);
-            }
-            if before.method.code != method.code {
-                return Err(unacceptable(
-                    "/code",
-                    format!("is fixed: {:?}; make another method instead", before.method.code),
-                ));
-            }
-            check_method(change, method).await?;
-            if !store::method_update(change.connection, &before, method).await? {
-                return Err(mismatch(before.version));
-            }
-            let after = load_method(change, *id).await?;
-            change
-                .audit("shipping_method.update", "shipping_method", *id, Some(&before), Some(&after))
-                .await?;
-            Ok(after)
-        })
-    })
+    let method = run(
+        &state,
+        staff.actor(),
+        input,
+        |change, (id, if_match, method)| {
+            Box::pin(async move {
+                let before = load_method(change, *id).await?;
+                if_match.check(before.version)?;
+                if before.method == *method {
+                    return Ok(before);
+                }
+                if before.method.code != method.code {
+                    return Err(unacceptable(
+                        "/code",
+                        format!(
+                            "is fixed: {:?}; make another method instead",
+                            before.method.code
+                        ),
+                    ));
+                }
+                check_method(change, method).await?;
+                if !store::method_update(change.connection, &before, method).await? {
+                    return Err(mismatch(before.version));
+                }
+                let after = load_method(change, *id).await?;
+                change
+                    .audit(
+                        "shipping_method.update",
+                        "shipping_method",
+                        *id,
+                        Some(&before),
+                        Some(&after),
+                    )
+                    .await?;
+                Ok(after)
+            })
+        },
+    )
     .await?;
     Ok(answer(method.version, &method))
 }

@@ -206,7 +206,9 @@ pub async fn automatic(connection: &mut MySqlConnection, apart_from: i64) -> Res
 
 type CouponColumns = (String, i64, String, Option<i64>, Option<i64>, i64);
 
-fn coupon((code, promotion_id, status, usage_limit, per_customer_limit, used): CouponColumns) -> Coupon {
+fn coupon(
+    (code, promotion_id, status, usage_limit, per_customer_limit, used): CouponColumns,
+) -> Coupon {
     Coupon {
         code,
         promotion_id,

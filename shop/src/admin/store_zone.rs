@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::MySqlConnection;
 use sqlx::types::Json;
 
-use super::zone::{MethodBody, MethodRate, StaffShippingMethod, Zone, ZoneArea, ZoneBody, ZoneRate};
+use super::zone::{
+    MethodBody, MethodRate, StaffShippingMethod, Zone, ZoneArea, ZoneBody, ZoneRate,
+};
 use crate::catalog::json_list;
 use crate::shipping::model::Carrier;
 

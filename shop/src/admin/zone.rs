@@ -78,7 +78,10 @@ fn read_area(object: &mut Object<'_>) -> Option<ZoneArea> {
         });
     }
     if !country::is_country(&code) {
-        object.error("country", "must be a country of ISO 3166-1, such as DE, or *");
+        object.error(
+            "country",
+            "must be a country of ISO 3166-1, such as DE, or *",
+        );
         return None;
     }
     let region = match (country::regions(&code), region.as_str()) {
@@ -91,7 +94,10 @@ fn read_area(object: &mut Object<'_>) -> Option<ZoneArea> {
             }
         },
         (None, _) => {
-            object.error("region", "addresses of this country name no state: leave it out");
+            object.error(
+                "region",
+                "addresses of this country name no state: leave it out",
+            );
             return None;
         }
     };
@@ -228,9 +234,7 @@ pub(super) fn names(value: Value) -> Result<BTreeMap<String, String>, String> {
     };
     let mut names = BTreeMap::new();
     for (locale, name) in fields {
-        let locale: Locale = locale
-            .parse()
-            .map_err(|error| format!("{error}"))?;
+        let locale: Locale = locale.parse().map_err(|error| format!("{error}"))?;
         names.insert(locale.to_string(), text(1, 190)(name)?);
     }
     if names.is_empty() || names.len() > 50 {
@@ -346,8 +350,14 @@ mod tests {
         for (rates, carrier) in [
             ("[]", "flat"),
             (r#"[{"currency":"USD","amount":1,"from_grams":5}]"#, "flat"),
-            (r#"[{"currency":"USD","amount":1},{"currency":"USD","amount":2}]"#, "table"),
-            (r#"[{"currency":"USD","amount":1,"from_grams":5,"max_grams":4}]"#, "table"),
+            (
+                r#"[{"currency":"USD","amount":1},{"currency":"USD","amount":2}]"#,
+                "table",
+            ),
+            (
+                r#"[{"currency":"USD","amount":1,"from_grams":5,"max_grams":4}]"#,
+                "table",
+            ),
             (r#"[{"currency":"USD","amount":-1}]"#, "table"),
             (flat, "pigeon"),
         ] {

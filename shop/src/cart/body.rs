@@ -265,10 +265,23 @@ mod tests {
 
     #[test]
     fn addresses_that_can_be_written_to() {
-        assert_eq!(email(" Jo.Doe+shop@example.co.uk ").unwrap(), "Jo.Doe+shop@example.co.uk");
+        assert_eq!(
+            email(" Jo.Doe+shop@example.co.uk ").unwrap(),
+            "Jo.Doe+shop@example.co.uk"
+        );
         assert!(email("用户@例子.广告").is_ok());
         for wrong in [
-            "", "a", "a@", "@b.c", "a@b", "a b@c.d", "a@b..c", "a@-b.c", "a@b.c\nX: y", "a@b.c,d@e.f", "a@[1.2.3.4]",
+            "",
+            "a",
+            "a@",
+            "@b.c",
+            "a@b",
+            "a b@c.d",
+            "a@b..c",
+            "a@-b.c",
+            "a@b.c\nX: y",
+            "a@b.c,d@e.f",
+            "a@[1.2.3.4]",
         ] {
             assert!(email(wrong).is_err(), "{wrong:?}");
         }
@@ -277,17 +290,33 @@ mod tests {
 
     #[test]
     fn a_patch_tells_absent_from_null_and_names_what_is_wrong() {
-        let patch: CartPatch = read_body(br#"{"email":null,"destination":{"country":"us","region":"california"}}"#).unwrap();
+        let patch: CartPatch =
+            read_body(br#"{"email":null,"destination":{"country":"us","region":"california"}}"#)
+                .unwrap();
         assert_eq!(patch.email, Some(None));
         assert_eq!(patch.shipping_address, None);
         let destination = patch.destination.unwrap().unwrap();
-        assert_eq!((destination.country.as_str(), destination.region.as_str()), ("US", "CA"));
+        assert_eq!(
+            (destination.country.as_str(), destination.region.as_str()),
+            ("US", "CA")
+        );
         let wrong = read_body::<CartPatch>(
             br#"{"email":"x","currency":"EURO","destination":{"country":"XX"},"shipping_address":{"country":"DE","postcode":"1"},"x":1}"#,
         )
         .unwrap_err();
-        let fields: Vec<&str> = wrong.fields.iter().map(|error| error.field.as_str()).collect();
-        for field in ["/email", "/currency", "/destination/country", "/shipping_address/name", "/shipping_address/city", "/x"] {
+        let fields: Vec<&str> = wrong
+            .fields
+            .iter()
+            .map(|error| error.field.as_str())
+            .collect();
+        for field in [
+            "/email",
+            "/currency",
+            "/destination/country",
+            "/shipping_address/name",
+            "/shipping_address/city",
+            "/x",
+        ] {
             assert!(fields.contains(&field), "{field} in {fields:?}");
         }
     }
@@ -301,7 +330,10 @@ mod tests {
             r#"{"lines":[{"sku":"A","quantity":10000}]}"#,
             r#"{"lines":[{"sku":"A","quantity":1.5}]}"#,
         ] {
-            assert!(read_body::<NewCartBody>(wrong.as_bytes()).is_err(), "{wrong}");
+            assert!(
+                read_body::<NewCartBody>(wrong.as_bytes()).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

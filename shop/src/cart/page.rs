@@ -170,7 +170,12 @@ fn picture(image: &Image, name: &str) -> LinePicture {
         dense_url: media(&image.hash, Preset::Card),
         width,
         height,
-        alt: if image.alt.is_empty() { name } else { &image.alt }.to_owned(),
+        alt: if image.alt.is_empty() {
+            name
+        } else {
+            &image.alt
+        }
+        .to_owned(),
     }
 }
 
@@ -230,7 +235,10 @@ fn rows(shown: &Shown, place: &Place, texts: &CartTexts, typed: &Typed) -> Vec<L
             name: line.name.clone(),
             options: line.options_text.clone(),
             url: Some(place.urls().product(&line.slug)),
-            picture: line.picture.as_ref().map(|image| picture(image, &line.name)),
+            picture: line
+                .picture
+                .as_ref()
+                .map(|image| picture(image, &line.name)),
             unit: amount(line.unit_amount),
             quantity: refused.map_or_else(
                 || line.quantity.to_string(),
@@ -243,18 +251,23 @@ fn rows(shown: &Shown, place: &Place, texts: &CartTexts, typed: &Typed) -> Vec<L
             sku: line.sku.clone(),
         });
     }
-    rows.extend(shown.priced.gone.iter().map(|line| LineRow {
-        sku: line.sku.clone(),
-        name: line.name.clone(),
-        options: line.options_text.clone(),
-        url: None,
-        picture: line.picture.as_ref().map(|image| picture(image, &line.name)),
-        unit: String::new(),
-        quantity: line.quantity.to_string(),
-        total: String::new(),
-        before: None,
-        problem: Some(texts.no_longer_sold.to_owned()),
-        is_gone: true,
+    rows.extend(shown.priced.gone.iter().map(|line| {
+        LineRow {
+            sku: line.sku.clone(),
+            name: line.name.clone(),
+            options: line.options_text.clone(),
+            url: None,
+            picture: line
+                .picture
+                .as_ref()
+                .map(|image| picture(image, &line.name)),
+            unit: String::new(),
+            quantity: line.quantity.to_string(),
+            total: String::new(),
+            before: None,
+            problem: Some(texts.no_longer_sold.to_owned()),
+            is_gone: true,
+        }
     }));
     rows
 }
@@ -372,11 +385,7 @@ async fn current(state: &PrivateState, visitor: &Visitor) -> Result<Option<Publi
         .await
 }
 
-async fn show(
-    state: &PrivateState,
-    id: PublicId,
-    visitor: &Visitor,
-) -> Result<Shown, ApiError> {
+async fn show(state: &PrivateState, id: PublicId, visitor: &Visitor) -> Result<Shown, ApiError> {
     let (settings, customer) = (state.pricing(), customer_of(visitor));
     state
         .read(move |connection| {
@@ -415,11 +424,7 @@ async fn edit(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn page(
-    place: Place,
-    visitor: Visitor,
-    state: web::Data<PrivateState>,
-) -> Answer {
+pub async fn page(place: Place, visitor: Visitor, state: web::Data<PrivateState>) -> Answer {
     let Some(id) = current(&state, &visitor).await? else {
         return render(&state, &place, None, StatusCode::OK, &Typed::default()).await;
     };
@@ -432,7 +437,14 @@ pub async fn page(
             Err(error) => return Err(error),
         };
     }
-    let mut response = render(&state, &place, Some(&shown), StatusCode::OK, &Typed::default()).await?;
+    let mut response = render(
+        &state,
+        &place,
+        Some(&shown),
+        StatusCode::OK,
+        &Typed::default(),
+    )
+    .await?;
     if visitor.cart != Some(id) {
         remember(&state, &mut response, id);
     }
@@ -492,7 +504,9 @@ fn field<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
 /// The number of pieces that somebody typed.
 fn number(typed: &str, minimum: i32) -> Option<i32> {
     let number: i32 = typed.trim().parse().ok()?;
-    (minimum..=LARGEST_QUANTITY).contains(&number).then_some(number)
+    (minimum..=LARGEST_QUANTITY)
+        .contains(&number)
+        .then_some(number)
 }
 
 /// Puts pieces of a SKU into the cart, from the page of a product.
@@ -529,9 +543,11 @@ pub async fn add_line(
                 public_id: PublicId::random(),
                 customer_id: customer_of(&visitor),
                 currency: currency_of(&place).unwrap_or(state.catalogue.default_currency),
-                locale: locale_of(&place)
-                    .unwrap_or_else(|| state.catalogue.default_locale.clone()),
-                email: visitor.customer.as_ref().map(|customer| customer.email.clone()),
+                locale: locale_of(&place).unwrap_or_else(|| state.catalogue.default_locale.clone()),
+                email: visitor
+                    .customer
+                    .as_ref()
+                    .map(|customer| customer.email.clone()),
             };
             let lines = vec![(sku.clone(), quantity)];
             service::create(&state.db, &state.pricing(), new, lines).await
@@ -589,9 +605,7 @@ pub async fn update(
     }
     let result = match field(&fields, "remove") {
         Some(sku) => edit(&state, id, &visitor, Edit::RemoveLine(sku.to_owned())).await,
-        None if wrong.is_empty() => {
-            edit(&state, id, &visitor, Edit::PutLines(lines.clone())).await
-        }
+        None if wrong.is_empty() => edit(&state, id, &visitor, Edit::PutLines(lines.clone())).await,
         None => Err(ApiError::new(Code::Unprocessable)),
     };
     let Err(error) = result else {

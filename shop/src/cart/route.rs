@@ -52,7 +52,10 @@ fn offered<'a, T: PartialEq + std::fmt::Display + 'a>(
     }
 }
 
-fn currency_of(state: &PrivateState, wanted: Option<Currency>) -> Result<Option<Currency>, ApiError> {
+fn currency_of(
+    state: &PrivateState,
+    wanted: Option<Currency>,
+) -> Result<Option<Currency>, ApiError> {
     offered(wanted, state.catalogue.currencies(), "/currency")
 }
 
@@ -119,11 +122,15 @@ pub async fn create(
         public_id: PublicId::random(),
         customer_id: customer_of(&visitor),
         currency: currency_of(&state, currency)?.unwrap_or(state.catalogue.default_currency),
-        locale: locale_of(&state, locale)?.unwrap_or_else(|| state.catalogue.default_locale.clone()),
+        locale: locale_of(&state, locale)?
+            .unwrap_or_else(|| state.catalogue.default_locale.clone()),
         email: visitor.customer.map(|customer| customer.email),
     };
     let lines = lines.unwrap_or_default();
-    let lines = lines.into_iter().map(|line| (line.sku, line.quantity)).collect();
+    let lines = lines
+        .into_iter()
+        .map(|line| (line.sku, line.quantity))
+        .collect();
     let shown = service::create(&state.db, &state.pricing(), new, lines).await?;
     let id = shown.cart.public_id;
     Ok(HttpResponse::Created()

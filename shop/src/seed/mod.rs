@@ -5,8 +5,8 @@ pub mod demo_products;
 pub mod generate;
 pub mod pages;
 pub mod pictures;
-pub mod store;
 pub mod selling;
+pub mod store;
 pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};

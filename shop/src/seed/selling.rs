@@ -103,14 +103,20 @@ fn zone(zone: &DemoZone) -> ZoneBody {
     }
 }
 
-fn methods(zone: &DemoZone, zone_id: i64, currencies: &[Currency], chinese: bool) -> [MethodBody; 2] {
-    let rate = |currency: Currency, from_grams: i64, hundredths: i64, free: Option<i64>| MethodRate {
-        currency,
-        from_grams,
-        max_grams: None,
-        amount: amount(hundredths, currency),
-        free_from: free.map(|hundredths| amount(hundredths, currency)),
-    };
+fn methods(
+    zone: &DemoZone,
+    zone_id: i64,
+    currencies: &[Currency],
+    chinese: bool,
+) -> [MethodBody; 2] {
+    let rate =
+        |currency: Currency, from_grams: i64, hundredths: i64, free: Option<i64>| MethodRate {
+            currency,
+            from_grams,
+            max_grams: None,
+            amount: amount(hundredths, currency),
+            free_from: free.map(|hundredths| amount(hundredths, currency)),
+        };
     let flat: BTreeSet<MethodRate> = currencies
         .iter()
         .map(|currency| rate(*currency, 0, zone.flat.0, zone.flat.1))
@@ -123,21 +129,38 @@ fn methods(zone: &DemoZone, zone_id: i64, currencies: &[Currency], chinese: bool
                 .map(|(grams, hundredths)| rate(*currency, *grams, *hundredths, None))
         })
         .collect();
-    let method = |code: &str, carrier, en: &str, zh: &str, days: (i16, i16), position, rates| MethodBody {
-        code: format!("{code}-{}", zone.code),
-        zone_id,
-        carrier,
-        status: "active".to_owned(),
-        tax_category: "standard".to_owned(),
-        names: names(en, (zh, ""), chinese),
-        days_min: days.0,
-        days_max: days.1,
-        position,
-        rates,
-    };
+    let method =
+        |code: &str, carrier, en: &str, zh: &str, days: (i16, i16), position, rates| MethodBody {
+            code: format!("{code}-{}", zone.code),
+            zone_id,
+            carrier,
+            status: "active".to_owned(),
+            tax_category: "standard".to_owned(),
+            names: names(en, (zh, ""), chinese),
+            days_min: days.0,
+            days_max: days.1,
+            position,
+            rates,
+        };
     [
-        method("standard", Carrier::Flat, "Standard delivery", "标准配送", zone.days, 0, flat),
-        method("express", Carrier::Table, "Express delivery", "特快配送", (1, 2), 1, express),
+        method(
+            "standard",
+            Carrier::Flat,
+            "Standard delivery",
+            "标准配送",
+            zone.days,
+            0,
+            flat,
+        ),
+        method(
+            "express",
+            Carrier::Table,
+            "Express delivery",
+            "特快配送",
+            (1, 2),
+            1,
+            express,
+        ),
     ]
 }
 
@@ -159,7 +182,10 @@ pub async fn write(
         }
     }
     let codes = [COUPON.to_owned()];
-    if store_promotion::coupon_taken(connection, &codes).await?.is_none() {
+    if store_promotion::coupon_taken(connection, &codes)
+        .await?
+        .is_none()
+    {
         let welcome = PromotionBody {
             name: "Welcome".to_owned(),
             labels: names("Welcome: 10 % off", ("新客", "九折"), chinese),
@@ -206,7 +232,9 @@ mod tests {
 
     #[test]
     fn each_zone_has_a_flat_and_a_table_rate_in_each_currency() {
-        let currencies: Vec<Currency> = ["USD", "EUR", "JPY"].map(|code| code.parse().unwrap()).to_vec();
+        let currencies: Vec<Currency> = ["USD", "EUR", "JPY"]
+            .map(|code| code.parse().unwrap())
+            .to_vec();
         for demo in ZONES {
             let [flat, table] = methods(demo, 1, &currencies, true);
             assert_eq!((flat.carrier, flat.rates.len()), (Carrier::Flat, 3));

@@ -38,7 +38,12 @@ async fn as_customer(
         .request(method, format!("{url}/api/v1/carts{path}"))
         .header("cookie", cookie)
         .header("origin", &url);
-    bed.send(if body.is_null() { request } else { request.json(&body) }).await
+    bed.send(if body.is_null() {
+        request
+    } else {
+        request.json(&body)
+    })
+    .await
 }
 
 #[tokio::test]
@@ -48,16 +53,33 @@ async fn the_first_cart_of_a_customer_is_the_one_they_had_as_a_guest() -> Result
     let cookie = customer(&bed, 1).await?;
     let guest = bed.cart(&[(&mug, 2)]).await?;
     let path = format!("/{guest}/merge");
-    let merged = as_customer(&bed, &cookie, Method::POST, &path, Value::Null).await?.expect(200);
-    assert_eq!((merged.id(), merged.body["has_owner"].clone()), (guest.clone(), json!(true)));
+    let merged = as_customer(&bed, &cookie, Method::POST, &path, Value::Null)
+        .await?
+        .expect(200);
+    assert_eq!(
+        (merged.id(), merged.body["has_owner"].clone()),
+        (guest.clone(), json!(true))
+    );
     assert_eq!(merged.body["email"], "c1@example.com");
     // From now on it is nobody else's, whoever knows its id.
-    bed.get(&format!("/{guest}")).await?.problem(404, "not_found");
-    as_customer(&bed, &cookie, Method::GET, &format!("/{guest}"), Value::Null).await?.expect(200);
+    bed.get(&format!("/{guest}"))
+        .await?
+        .problem(404, "not_found");
+    as_customer(
+        &bed,
+        &cookie,
+        Method::GET,
+        &format!("/{guest}"),
+        Value::Null,
+    )
+    .await?
+    .expect(200);
     // A customer has one open cart: making another one puts things into it.
     let (bowl, _) = bed.product("Bowl", 900).await?;
     let more = json!({ "lines": [{ "sku": bowl, "quantity": 1 }] });
-    let same = as_customer(&bed, &cookie, Method::POST, "", more).await?.expect(201);
+    let same = as_customer(&bed, &cookie, Method::POST, "", more)
+        .await?
+        .expect(201);
     assert_eq!(same.id(), guest);
     assert_eq!(same.body["lines"].as_array().unwrap().len(), 2);
     Ok(())
@@ -72,24 +94,41 @@ async fn two_carts_become_one_with_the_greater_quantities() -> Result<()> {
     bed.coupon_promotion("TEN", json!({})).await?;
     let cookie = customer(&bed, 1).await?;
     let lines = json!({ "lines": [{ "sku": mug, "quantity": 3 }, { "sku": cup, "quantity": 1 }] });
-    let own = as_customer(&bed, &cookie, Method::POST, "", lines).await?.expect(201).id();
+    let own = as_customer(&bed, &cookie, Method::POST, "", lines)
+        .await?
+        .expect(201)
+        .id();
     let guest = bed.cart(&[(&mug, 2), (&cup, 4), (&bowl, 5)]).await?;
     bed.coupon(&guest, "TEN").await?.expect(200);
-    bed.patch(&guest, json!({ "shipping_address": super::american() })).await?.expect(200);
+    bed.patch(&guest, json!({ "shipping_address": super::american() }))
+        .await?
+        .expect(200);
     bed.stock(bowl_variant, 2).await?;
 
     let path = format!("/{guest}/merge");
-    let merged = as_customer(&bed, &cookie, Method::POST, &path, Value::Null).await?.expect(200);
+    let merged = as_customer(&bed, &cookie, Method::POST, &path, Value::Null)
+        .await?
+        .expect(200);
     assert_eq!(merged.id(), own);
-    assert_eq!(merged.each("lines", "sku"), [json!(mug), json!(cup), json!(bowl)]);
+    assert_eq!(
+        merged.each("lines", "sku"),
+        [json!(mug), json!(cup), json!(bowl)]
+    );
     // Three of mugs as before, four cups as the guest wanted, and of five bowls the two that there are.
-    assert_eq!(merged.each("lines", "quantity"), [json!(3), json!(4), json!(2)]);
+    assert_eq!(
+        merged.each("lines", "quantity"),
+        [json!(3), json!(4), json!(2)]
+    );
     assert_eq!(merged.each("coupons", "code"), ["TEN"]);
     assert_eq!(merged.body["shipping_address"]["city"], "Springfield");
-    bed.get(&format!("/{guest}")).await?.problem(404, "not_found");
+    bed.get(&format!("/{guest}"))
+        .await?
+        .problem(404, "not_found");
 
     // Again has no effect.
-    let again = as_customer(&bed, &cookie, Method::POST, &path, Value::Null).await?.expect(200);
+    let again = as_customer(&bed, &cookie, Method::POST, &path, Value::Null)
+        .await?
+        .expect(200);
     assert_eq!(again.body["lines"], merged.body["lines"]);
     assert_eq!(again.body["version"], merged.body["version"]);
     Ok(())
@@ -101,10 +140,15 @@ async fn merging_at_once_from_many_tabs_merges_once() -> Result<()> {
     let (mug, _) = bed.product("Mug", 1200).await?;
     let cookie = customer(&bed, 1).await?;
     let lines = json!({ "lines": [{ "sku": mug, "quantity": 1 }] });
-    let own = as_customer(&bed, &cookie, Method::POST, "", lines).await?.expect(201).id();
+    let own = as_customer(&bed, &cookie, Method::POST, "", lines)
+        .await?
+        .expect(201)
+        .id();
     let guest = bed.cart(&[(&mug, 2)]).await?;
     let path = format!("/{guest}/merge");
-    let replies = join_all((0..8).map(|_| as_customer(&bed, &cookie, Method::POST, &path, Value::Null))).await;
+    let replies =
+        join_all((0..8).map(|_| as_customer(&bed, &cookie, Method::POST, &path, Value::Null)))
+            .await;
     for reply in replies {
         assert_eq!(reply?.expect(200).id(), own);
     }
@@ -119,13 +163,23 @@ async fn somebody_elses_cart_cannot_be_merged() -> Result<()> {
     let (mug, _) = bed.product("Mug", 1200).await?;
     let (one, other) = (customer(&bed, 1).await?, customer(&bed, 2).await?);
     let lines = json!({ "lines": [{ "sku": mug, "quantity": 1 }] });
-    let theirs = as_customer(&bed, &one, Method::POST, "", lines).await?.expect(201).id();
+    let theirs = as_customer(&bed, &one, Method::POST, "", lines)
+        .await?
+        .expect(201)
+        .id();
     let path = format!("/{theirs}/merge");
-    as_customer(&bed, &other, Method::POST, &path, Value::Null).await?.problem(404, "not_found");
-    as_customer(&bed, &one, Method::GET, &format!("/{theirs}"), Value::Null).await?.expect(200);
+    as_customer(&bed, &other, Method::POST, &path, Value::Null)
+        .await?
+        .problem(404, "not_found");
+    as_customer(&bed, &one, Method::GET, &format!("/{theirs}"), Value::Null)
+        .await?
+        .expect(200);
     // Without telling from where it comes, a request with a cookie is refused.
     let url = format!("{}/api/v1/carts{path}", bed.shop.url());
-    let forged = http::client().post(url).header("cookie", &one).header("origin", "https://evil.example");
+    let forged = http::client()
+        .post(url)
+        .header("cookie", &one)
+        .header("origin", "https://evil.example");
     bed.send(forged).await?.problem(403, "cross_site");
     Ok(())
 }

@@ -45,7 +45,9 @@ fn url_encoded(form: &[(&str, &str)]) -> String {
     let encode = |text: &str| -> String {
         text.bytes()
             .map(|byte| match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
+                    char::from(byte).to_string()
+                }
                 _ => format!("%{byte:02X}"),
             })
             .collect()
@@ -61,7 +63,10 @@ async fn from_a_product_to_a_cart_without_scripts() -> Result<()> {
     let bed = Bed::start().await?;
     let made = bed.staff.product("Stone <Mug>", "USD", 1250).await?;
     let sku = format!("SKU-{}", made.product);
-    let mut browser = Browser { bed: &bed, cookie: String::new() };
+    let mut browser = Browser {
+        bed: &bed,
+        cookie: String::new(),
+    };
     let empty = browser.get("/en/cart").await?.expect(200);
     assert!(empty.text.contains("Your cart is empty") && empty.cookie().is_empty());
 
@@ -71,12 +76,25 @@ async fn from_a_product_to_a_cart_without_scripts() -> Result<()> {
     assert_eq!(product.status, 200);
     assert!(product.headers.get("set-cookie").is_none());
     assert!(product.text.contains(r#"action="/en/cart/lines""#));
-    assert!(product.text.contains(&format!(r#"name="sku" value="{sku}""#)));
+    assert!(
+        product
+            .text
+            .contains(&format!(r#"name="sku" value="{sku}""#))
+    );
 
-    let added = browser.post("/en/cart/lines", &[("sku", &sku), ("quantity", "2")]).await?.expect(303);
+    let added = browser
+        .post("/en/cart/lines", &[("sku", &sku), ("quantity", "2")])
+        .await?
+        .expect(303);
     assert_eq!(added.header("location"), "/en/cart");
-    assert!(added.header("set-cookie").contains("HttpOnly") && added.header("set-cookie").contains("SameSite=Lax"));
-    browser.post("/en/cart/lines", &[("sku", &sku), ("quantity", "1")]).await?.expect(303);
+    assert!(
+        added.header("set-cookie").contains("HttpOnly")
+            && added.header("set-cookie").contains("SameSite=Lax")
+    );
+    browser
+        .post("/en/cart/lines", &[("sku", &sku), ("quantity", "1")])
+        .await?
+        .expect(303);
     let cart = browser.get("/en/cart").await?.expect(200);
     assert!(cart.text.contains("Stone &#60;Mug&#62;") && !cart.text.contains("Stone <Mug>"));
     assert!(cart.text.contains("$37.50") && cart.text.contains(r#"value="3""#));
@@ -84,15 +102,36 @@ async fn from_a_product_to_a_cart_without_scripts() -> Result<()> {
     assert!(chinese.text.contains("购物车") && chinese.text.contains("US$37.50"));
 
     let name = format!("quantity.{sku}");
-    browser.post("/en/cart", &[("action", "update"), (&name, "5")]).await?.expect(303);
+    browser
+        .post("/en/cart", &[("action", "update"), (&name, "5")])
+        .await?
+        .expect(303);
     assert!(browser.get("/en/cart").await?.text.contains("$62.50"));
-    let refused = browser.post("/en/cart", &[(&name, "500")]).await?.expect(422);
+    let refused = browser
+        .post("/en/cart", &[(&name, "500")])
+        .await?
+        .expect(422);
     assert!(refused.text.contains("Only 100 left") && refused.text.contains(r#"value="500""#));
-    let letters = browser.post("/en/cart", &[(&name, "many")]).await?.expect(422);
-    assert!(letters.text.contains("Give a number from 0 to 9999") && letters.text.contains(r#"aria-invalid="true""#));
+    let letters = browser
+        .post("/en/cart", &[(&name, "many")])
+        .await?
+        .expect(422);
+    assert!(
+        letters.text.contains("Give a number from 0 to 9999")
+            && letters.text.contains(r#"aria-invalid="true""#)
+    );
     assert!(browser.get("/en/cart").await?.text.contains("$62.50"));
-    browser.post("/en/cart", &[("remove", &sku), (&name, "5")]).await?.expect(303);
-    assert!(browser.get("/en/cart").await?.text.contains("Your cart is empty"));
+    browser
+        .post("/en/cart", &[("remove", &sku), (&name, "5")])
+        .await?
+        .expect(303);
+    assert!(
+        browser
+            .get("/en/cart")
+            .await?
+            .text
+            .contains("Your cart is empty")
+    );
     Ok(())
 }
 
@@ -102,25 +141,59 @@ async fn coupons_and_differences_on_the_page() -> Result<()> {
     let made = bed.staff.product("Mug", "USD", 1000).await?;
     let sku = format!("SKU-{}", made.product);
     bed.coupon_promotion("TEN", json!({})).await?;
-    let mut browser = Browser { bed: &bed, cookie: String::new() };
-    browser.post("/en/cart/lines", &[("sku", &sku)]).await?.expect(303);
-    let wrong = browser.post("/en/cart/coupons", &[("code", "<b>nope")]).await?.expect(422);
-    assert!(wrong.text.contains("This code is not a code of this shop.") && wrong.text.contains("&#60;b&#62;nope"));
-    browser.post("/en/cart/coupons", &[("code", "ten")]).await?.expect(303);
+    let mut browser = Browser {
+        bed: &bed,
+        cookie: String::new(),
+    };
+    browser
+        .post("/en/cart/lines", &[("sku", &sku)])
+        .await?
+        .expect(303);
+    let wrong = browser
+        .post("/en/cart/coupons", &[("code", "<b>nope")])
+        .await?
+        .expect(422);
+    assert!(
+        wrong.text.contains("This code is not a code of this shop.")
+            && wrong.text.contains("&#60;b&#62;nope")
+    );
+    browser
+        .post("/en/cart/coupons", &[("code", "ten")])
+        .await?
+        .expect(303);
     let cart = browser.get("/en/cart").await?;
-    assert!(cart.text.contains("Test offer") && cart.text.contains("−$1.00") && cart.text.contains("$9.00"));
+    assert!(
+        cart.text.contains("Test offer")
+            && cart.text.contains("−$1.00")
+            && cart.text.contains("$9.00")
+    );
     assert!(browser.get("/zh-cn/cart").await?.text.contains("测试优惠"));
-    browser.post("/en/cart/coupons", &[("remove", "TEN")]).await?.expect(303);
+    browser
+        .post("/en/cart/coupons", &[("remove", "TEN")])
+        .await?
+        .expect(303);
     assert!(!browser.get("/en/cart").await?.text.contains("Test offer"));
 
     bed.staff.set_price(made.variant, "USD", 1500).await?;
-    assert!(browser.get("/en/cart").await?.text.contains("Mug now costs $15.00 instead of $10.00."));
+    assert!(
+        browser
+            .get("/en/cart")
+            .await?
+            .text
+            .contains("Mug now costs $15.00 instead of $10.00.")
+    );
     browser.post("/en/cart/seen", &[]).await?.expect(303);
     assert!(!browser.get("/en/cart").await?.text.contains("instead of"));
     bed.stock(made.variant, 0).await?;
     let short = browser.get("/en/cart").await?;
-    assert!(short.text.contains("Sold out at the moment") && !short.text.contains(r#"href="/en/checkout""#));
-    let sold_out = browser.post("/en/cart/lines", &[("sku", &sku)]).await?.expect(422);
+    assert!(
+        short.text.contains("Sold out at the moment")
+            && !short.text.contains(r#"href="/en/checkout""#)
+    );
+    let sold_out = browser
+        .post("/en/cart/lines", &[("sku", &sku)])
+        .await?
+        .expect(422);
     assert!(sold_out.text.contains("could not be put into the cart"));
     Ok(())
 }
@@ -131,10 +204,22 @@ async fn a_cart_follows_the_currency_of_the_page() -> Result<()> {
     let made = bed.staff.product("Mug", "USD", 1000).await?;
     bed.staff.set_price(made.variant, "EUR", 900).await?;
     let sku = format!("SKU-{}", made.product);
-    let mut browser = Browser { bed: &bed, cookie: String::new() };
-    let added = browser.post("/en/cart/lines?currency=EUR", &[("sku", &sku)]).await?.expect(303);
+    let mut browser = Browser {
+        bed: &bed,
+        cookie: String::new(),
+    };
+    let added = browser
+        .post("/en/cart/lines?currency=EUR", &[("sku", &sku)])
+        .await?
+        .expect(303);
     assert_eq!(added.header("location"), "/en/cart?currency=EUR");
-    assert!(browser.get("/en/cart?currency=EUR").await?.text.contains("€9.00"));
+    assert!(
+        browser
+            .get("/en/cart?currency=EUR")
+            .await?
+            .text
+            .contains("€9.00")
+    );
     assert!(browser.get("/en/cart").await?.text.contains("$10.00"));
     Ok(())
 }
@@ -151,9 +236,20 @@ async fn a_form_of_another_site_puts_nothing_into_the_cart() -> Result<()> {
         .body(format!("sku=SKU-{}", made.product));
     bed.send(forged).await?.expect(403);
     assert_eq!(bed.number("SELECT COUNT(*) FROM cart").await?, 0);
-    for path in ["/en/cart/lines", "/en/cart/lines.css", "/en/cart%2flines", "/en/cart/x.js"] {
-        let reply = bed.send(http::client().get(format!("{}{path}", bed.shop.url()))).await?;
-        assert!(matches!(reply.status, 404 | 405), "{path}: {}", reply.status);
+    for path in [
+        "/en/cart/lines",
+        "/en/cart/lines.css",
+        "/en/cart%2flines",
+        "/en/cart/x.js",
+    ] {
+        let reply = bed
+            .send(http::client().get(format!("{}{path}", bed.shop.url())))
+            .await?;
+        assert!(
+            matches!(reply.status, 404 | 405),
+            "{path}: {}",
+            reply.status
+        );
         assert_eq!(reply.header("cache-control"), "private, no-store", "{path}");
     }
     Ok(())

@@ -21,7 +21,11 @@ async fn of_two_tabs_that_saw_the_same_cart_one_is_told() -> Result<()> {
     let bed = Bed::start().await?;
     let (sku, _) = bed.product("Mug", 1200).await?;
     let cart = bed.cart(&[(&sku, 1)]).await?;
-    let tag = bed.get(&format!("/{cart}")).await?.header("etag").to_owned();
+    let tag = bed
+        .get(&format!("/{cart}"))
+        .await?
+        .header("etag")
+        .to_owned();
     let address = format!("{}/api/v1/carts/{cart}/lines/{sku}", bed.shop.url());
     let put = |quantity: i32| {
         let request = http::client()
@@ -31,9 +35,20 @@ async fn of_two_tabs_that_saw_the_same_cart_one_is_told() -> Result<()> {
         bed.send(request)
     };
     let replies = join_all((2..10).map(put)).await;
-    let statuses: Vec<u16> = replies.iter().map(|reply| reply.as_ref().unwrap().status).collect();
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 1, "{statuses:?}");
-    assert_eq!(statuses.iter().filter(|status| **status == 412).count(), 7, "{statuses:?}");
+    let statuses: Vec<u16> = replies
+        .iter()
+        .map(|reply| reply.as_ref().unwrap().status)
+        .collect();
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 200).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 412).count(),
+        7,
+        "{statuses:?}"
+    );
     // Without a version the last one counts, and each is whole.
     let replies = join_all((1..9).map(|quantity| bed.put(&cart, &sku, quantity))).await;
     for reply in replies {
@@ -91,7 +106,9 @@ async fn take(bed: &Bed, order: i64, discounts: Vec<PricedDiscount>, customer: u
 #[tokio::test]
 async fn a_coupon_limited_to_one_use_has_one_taker_of_fifty() -> Result<()> {
     let bed = Arc::new(Bed::start().await?);
-    let promotion = bed.coupon_promotion("ONCE", json!({ "usage_limit": 1 })).await?;
+    let promotion = bed
+        .coupon_promotion("ONCE", json!({ "usage_limit": 1 }))
+        .await?;
     let (sku, _) = bed.product("Mug", 1200).await?;
     let cart = bed.cart(&[(&sku, 1)]).await?;
     bed.coupon(&cart, "ONCE").await?.expect(200);
@@ -101,7 +118,13 @@ async fn a_coupon_limited_to_one_use_has_one_taker_of_fifty() -> Result<()> {
     let takers = (1..=50_u8).map(|number| {
         let bed = Arc::clone(&bed);
         tokio::spawn(async move {
-            take(&bed, i64::from(number), vec![discount(promotion, "ONCE")], number).await
+            take(
+                &bed,
+                i64::from(number),
+                vec![discount(promotion, "ONCE")],
+                number,
+            )
+            .await
         })
     });
     let mut taken = 0;
@@ -109,13 +132,23 @@ async fn a_coupon_limited_to_one_use_has_one_taker_of_fifty() -> Result<()> {
         taken += i32::from(taker??);
     }
     assert_eq!(taken, 1);
-    assert_eq!(bed.number("SELECT used FROM coupon WHERE code = 'ONCE'").await?, 1);
-    assert_eq!(bed.number("SELECT COUNT(*) FROM promotion_use WHERE released_at IS NULL").await?, 1);
+    assert_eq!(
+        bed.number("SELECT used FROM coupon WHERE code = 'ONCE'")
+            .await?,
+        1
+    );
+    assert_eq!(
+        bed.number("SELECT COUNT(*) FROM promotion_use WHERE released_at IS NULL")
+            .await?,
+        1
+    );
     // Whoever has it in the cart is told.
     let shown = bed.get(&format!("/{cart}")).await?;
     assert_eq!(shown.body["coupons"][0]["state"], "used_up");
     let other = bed.cart(&[(&sku, 1)]).await?;
-    bed.coupon(&other, "ONCE").await?.problem(422, "coupon_not_valid");
+    bed.coupon(&other, "ONCE")
+        .await?
+        .problem(422, "coupon_not_valid");
 
     // An order that comes to nothing gives it back, once however often it is said.
     let holder = bed.number("SELECT order_id FROM promotion_use").await?;
@@ -126,8 +159,15 @@ async fn a_coupon_limited_to_one_use_has_one_taker_of_fifty() -> Result<()> {
             })
             .await?;
     }
-    assert_eq!(bed.number("SELECT used FROM coupon WHERE code = 'ONCE'").await?, 0);
-    assert_eq!(bed.get(&format!("/{cart}")).await?.body["coupons"][0]["state"], "applied");
+    assert_eq!(
+        bed.number("SELECT used FROM coupon WHERE code = 'ONCE'")
+            .await?,
+        0
+    );
+    assert_eq!(
+        bed.get(&format!("/{cart}")).await?.body["coupons"][0]["state"],
+        "applied"
+    );
     Ok(())
 }
 
@@ -135,7 +175,9 @@ async fn a_coupon_limited_to_one_use_has_one_taker_of_fifty() -> Result<()> {
 async fn limits_hold_for_promotions_and_customers_together() -> Result<()> {
     let bed = Arc::new(Bed::start().await?);
     let rule = super::percentage(10_000);
-    let limited = bed.promotion(json!({ "rule": rule, "usage_limit": 5, "per_customer_limit": 2 })).await?;
+    let limited = bed
+        .promotion(json!({ "rule": rule, "usage_limit": 5, "per_customer_limit": 2 }))
+        .await?;
     let open = bed.promotion(json!({ "rule": rule })).await?;
     for number in 1..=40 {
         order(&bed, number).await?;
@@ -156,12 +198,39 @@ async fn limits_hold_for_promotions_and_customers_together() -> Result<()> {
         taken += i32::from(taker??);
     }
     assert_eq!(taken, 5);
-    assert_eq!(bed.number(&format!("SELECT used FROM promotion WHERE id = {limited}")).await?, 5);
-    assert_eq!(bed.number(&format!("SELECT MAX(used) FROM promotion_customer WHERE scope = 'p{limited}'")).await?, 2);
-    assert_eq!(bed.number(&format!("SELECT CAST(SUM(used) AS SIGNED) FROM promotion_customer WHERE scope = 'p{limited}'")).await?, 5);
+    assert_eq!(
+        bed.number(&format!("SELECT used FROM promotion WHERE id = {limited}"))
+            .await?,
+        5
+    );
+    assert_eq!(
+        bed.number(&format!(
+            "SELECT MAX(used) FROM promotion_customer WHERE scope = 'p{limited}'"
+        ))
+        .await?,
+        2
+    );
+    assert_eq!(
+        bed.number(&format!(
+            "SELECT CAST(SUM(used) AS SIGNED) FROM promotion_customer WHERE scope = 'p{limited}'"
+        ))
+        .await?,
+        5
+    );
     // One that everybody may have is no row that all wait for: its uses are rows.
-    assert_eq!(bed.number(&format!("SELECT used FROM promotion WHERE id = {open}")).await?, 0);
-    let shown = bed.staff.send(Method::GET, &format!("/promotions/{open}"), &serde_json::Value::Null).await?;
+    assert_eq!(
+        bed.number(&format!("SELECT used FROM promotion WHERE id = {open}"))
+            .await?,
+        0
+    );
+    let shown = bed
+        .staff
+        .send(
+            Method::GET,
+            &format!("/promotions/{open}"),
+            &serde_json::Value::Null,
+        )
+        .await?;
     assert_eq!(shown["used"], 5);
     Ok(())
 }
@@ -183,13 +252,20 @@ async fn old_carts_are_deleted_in_batches() -> Result<()> {
     bed.execute(&insert("2000", "NULL", "merged", 2)).await?;
     bed.execute(&insert("3000", "7", "ordered", 31)).await?;
     bed.execute(&insert("4000", "NULL", "open", 29)).await?;
-    bed.execute(&insert("5000", "NULL", "completing", 40)).await?;
+    bed.execute(&insert("5000", "NULL", "completing", 40))
+        .await?;
     bed.execute("INSERT INTO cart (public_id, customer_id, currency, locale, updated_at) VALUES ('own', 7, 'USD', 'en', '2020-01-01')").await?;
     let sweep = Sweep { db: bed.db.clone() };
-    let both = tokio::join!(sweep.round(OffsetDateTime::now_utc()), sweep.round(OffsetDateTime::now_utc()));
+    let both = tokio::join!(
+        sweep.round(OffsetDateTime::now_utc()),
+        sweep.round(OffsetDateTime::now_utc())
+    );
     assert_eq!(both.0? + both.1?, 3 * 450);
     assert_eq!(sweep.round(OffsetDateTime::now_utc()).await?, 0);
-    assert_eq!(bed.number("SELECT COUNT(*) FROM cart").await?, 450 + 450 + 2);
+    assert_eq!(
+        bed.number("SELECT COUNT(*) FROM cart").await?,
+        450 + 450 + 2
+    );
     bed.get(&format!("/{young}")).await?.expect(200);
     Ok(())
 }
@@ -211,9 +287,11 @@ async fn an_answer_comes_while_the_cart_is_locked_for_a_moment() -> Result<()> {
     let waiting = bed.put(&cart, &sku, 3);
     let (reply, ()) = tokio::join!(waiting, async {
         let waits = "SELECT COUNT(*) FROM performance_schema.data_lock_waits";
-        let _ = panono_tests::wait::wait_until("the change to wait", Duration::from_secs(10), async || {
-            bed.number(waits).await.is_ok_and(|count| count > 0)
-        })
+        let _ = panono_tests::wait::wait_until(
+            "the change to wait",
+            Duration::from_secs(10),
+            async || bed.number(waits).await.is_ok_and(|count| count > 0),
+        )
         .await;
         transaction.commit().await.unwrap();
     });
