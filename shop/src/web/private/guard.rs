@@ -104,26 +104,24 @@ fn acceptable(state: &PrivateState, request: &ServiceRequest) -> Result<(), ApiE
 /// Middleware of the private scope. Must be within that of the request's id.
 ///
 /// # Errors
-/// None: what fails becomes an answer, a page for people and problem details for programs.
+/// None of its own: what a handler refuses is an answer already, a page for people and problem details for programs.
 pub async fn protect(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let state = request.app_data::<web::Data<PrivateState>>().cloned();
-    let head = request.request().clone();
     let accepted = match &state {
         Some(state) => acceptable(state, &request),
         None => Err(ApiError::new(Code::Internal).detail("the private scope is not set up")),
     };
-    let answered = match accepted {
-        Ok(()) => next
-            .call(request)
-            .await
-            .map_or_else(HttpResponse::from_error, |response| {
-                response.into_parts().1.map_into_boxed_body()
-            }),
-        Err(error) => HttpResponse::from_error(error),
+    // The request is routed while nobody else holds it: a clone of it made before would make actix panic.
+    let (head, answered) = match accepted {
+        Ok(()) => {
+            let (head, answered) = next.call(request).await?.into_parts();
+            (head, answered.map_into_boxed_body())
+        }
+        Err(error) => (request.into_parts().0, HttpResponse::from_error(error)),
     };
     let answered = match state {
         Some(state) if !head.path().starts_with("/api/") => {
