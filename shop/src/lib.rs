@@ -5,6 +5,7 @@ pub mod admin;
 pub mod cache;
 pub mod cart;
 pub mod catalog;
+pub mod checkout;
 pub mod command;
 pub mod config;
 pub mod content;

@@ -17,6 +17,7 @@ pub mod product;
 pub mod product_edit;
 pub mod promotion;
 pub mod route_category;
+pub mod route_order;
 pub mod route_outbox;
 pub mod route_product;
 pub mod route_promotion;
@@ -61,6 +62,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         store_zone::STATEMENTS,
         store_token::STATEMENTS,
         crate::outbox::dead::STATEMENTS,
+        crate::checkout::STATEMENTS,
         crate::idempotency::STATEMENTS,
         crate::orders::store::STATEMENTS,
         crate::stock::STATEMENTS,
@@ -269,6 +271,12 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .configure(route_zone::routes)
         .configure(route_promotion::routes)
+        .service(resource("/orders").route(web::get().to(route_order::list)))
+        .service(resource("/orders/{number}").route(web::get().to(route_order::get)))
+        .service(resource("/orders/{number}/cancel").route(web::post().to(route_order::cancel)))
+        .service(resource("/orders/{number}/hold").route(web::post().to(route_order::hold)))
+        .service(resource("/orders/{number}/release").route(web::post().to(route_order::release)))
+        .service(resource("/orders/{number}/notes").route(web::post().to(route_order::note)))
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))

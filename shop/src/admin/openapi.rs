@@ -6,6 +6,8 @@ use utoipa::{Modify, OpenApi};
 use super::{
     route_category, route_outbox, route_product, route_promotion, route_selling, route_stock,
     route_system, route_variant, route_zone,
+    route_category, route_order, route_outbox, route_product, route_selling, route_stock, route_system,
+    route_variant,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
@@ -68,6 +70,12 @@ use super::{
         route_promotion::coupons,
         route_promotion::create_coupons,
         route_promotion::archive_coupon,
+        route_order::list,
+        route_order::get,
+        route_order::cancel,
+        route_order::hold,
+        route_order::release,
+        route_order::note,
         route_system::audit_log,
         route_system::purge,
         route_outbox::list,

@@ -17,8 +17,12 @@ use crate::config::site::CatalogueSettings;
 use crate::config::{self, Collector, Problems, ServerConfig};
 use crate::db::{DatabaseConfig, Db};
 use crate::media::MediaStore;
+use crate::cart::pricing::PricingSettings;
+use crate::checkout::config::CheckoutArgs;
+use crate::checkout::{self, Checkout};
 use crate::payments::config::PaymentArgs;
 use crate::payments::{self, PaymentSettings, Payments};
+use crate::risk::RiskSettings;
 use crate::secret::Keys;
 use crate::storefront::view::Site;
 use crate::web::ops::{self, Health};
@@ -52,6 +56,8 @@ pub struct ServeArgs {
     client: ClientArgs,
     #[command(flatten)]
     payments: PaymentArgs,
+    #[command(flatten)]
+    checkout: CheckoutArgs,
 }
 
 /// The configuration of `serve`, checked.
@@ -66,6 +72,7 @@ pub(super) struct Settings {
     keys: Keys,
     client_address: ClientAddress,
     payments: PaymentSettings,
+    hold: Duration,
 }
 
 impl ServeArgs {
@@ -80,6 +87,7 @@ impl ServeArgs {
         let keys = config::secret_key(&self.secret, &mut problems);
         let client_address = config::client_address(&self.client, &mut problems);
         let payments = payments::config::settings(&self.payments, &mut problems);
+        let hold = checkout::config::hold(&self.checkout, &mut problems);
         let settings = (|| {
             Some(Settings {
                 database: database?,
@@ -91,6 +99,7 @@ impl ServeArgs {
                 keys: keys?,
                 client_address: client_address?,
                 payments: payments?,
+                hold: hold?,
             })
         })();
         problems.finish(settings)
@@ -147,6 +156,20 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         hosts: server.hosts.clone(),
         menu: Menu::default(),
     });
+    let checkout = Checkout {
+        db: db.clone(),
+        keys: settings.keys.clone(),
+        pricing: PricingSettings {
+            first_locale: public.catalogue.default_locale.clone(),
+            keys: settings.keys.clone(),
+        },
+        payments: payments.clone(),
+        risk: RiskSettings::default(),
+        hold: settings.hold,
+        origin: public.site.origin.clone(),
+    };
+    checkout.follow_payments();
+    let checkout = web::Data::new(checkout);
     let private = web::Data::new(PrivateState::new(
         public.clone().into_inner(),
         settings.keys,
@@ -165,6 +188,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
             .app_data(public.clone())
             .app_data(admin.clone())
             .app_data(private.clone())
+            .app_data(checkout.clone())
             .configure(admin::configure)
             .configure(private::configure)
             .default_service(web::to(public::entry))

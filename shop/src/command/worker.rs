@@ -17,7 +17,12 @@ use crate::outbox::consumer::{Consumer, ConsumerMetrics, ConsumerSettings};
 use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
 use crate::payments::config::PaymentArgs;
 use crate::payments::worker::PaymentWorker;
+use crate::cart::pricing::PricingSettings;
+use crate::checkout::config::CheckoutArgs;
+use crate::checkout::worker::CheckoutWorker;
+use crate::checkout::{self, Checkout};
 use crate::payments::{self, Payments};
+use crate::risk::RiskSettings;
 use crate::stock::follow::Follow;
 use crate::web::ops::{self, Health};
 use crate::worker::schedule::Schedule;
@@ -33,6 +38,8 @@ pub struct WorkerArgs {
     secret: SecretArgs,
     #[command(flatten)]
     payments: PaymentArgs,
+    #[command(flatten)]
+    checkout: CheckoutArgs,
     /// Where metrics, /livez and /readyz are
     #[arg(long, env = "PANONO_OPS_LISTEN", default_value = "0.0.0.0:9090")]
     ops_listen: std::net::SocketAddr,
@@ -54,8 +61,9 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
         .zip(purge)
         .zip(keys)
         .zip(site)
-        .zip(payments);
-    let (((((database, catalogue), purge), keys), site), payments) = problems.finish(all)?;
+        .zip(payments)
+        .zip(checkout::config::hold(&args.checkout, &mut problems));
+    let ((((((database, catalogue), purge), keys), site), payments), hold) = problems.finish(all)?;
 
     let db = Db::start(database);
     let mut registry = Registry::default();
@@ -64,7 +72,20 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
     dispatch_metrics.register(&mut registry);
     let consumer_metrics = ConsumerMetrics::default();
     consumer_metrics.register(&mut registry);
-    let payments = Payments::new(payments, db.clone(), keys, &site.origin)?;
+    let payments = Payments::new(payments, db.clone(), keys.clone(), &site.origin)?;
+    let checkout = Checkout {
+        db: db.clone(),
+        keys: keys.clone(),
+        pricing: PricingSettings {
+            first_locale: catalogue.default_locale.clone(),
+            keys,
+        },
+        payments: payments.clone(),
+        risk: RiskSettings::default(),
+        hold,
+        origin: site.origin.clone(),
+    };
+    checkout.follow_payments();
     payments.metrics().register(&mut registry);
     let purge_metrics = PurgeMetrics::default();
     purge_metrics.register(&mut registry);
@@ -109,7 +130,9 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             consumer_metrics,
         );
         let payment_worker = PaymentWorker::new(payments.clone());
+        let checkouts = CheckoutWorker { checkout };
         let tasks = [
+            tokio::spawn(checkouts.run(stopped.clone())),
             tokio::spawn(payment_commands.run(stopped.clone())),
             tokio::spawn(payment_worker.run(stopped.clone())),
             tokio::spawn(dispatcher.run(head.clone(), stopped.clone())),

@@ -5,6 +5,7 @@
 //! ([`Site`] and [`Frame`]), and write it; where the data comes from is not their business.
 
 pub mod assets;
+pub mod countries;
 pub mod i18n;
 pub mod money;
 pub mod prose;

@@ -160,6 +160,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .configure(crate::accounts::routes)
         .configure(crate::cart::routes)
         .configure(crate::payments::routes)
+        .configure(crate::checkout::routes)
+        .configure(crate::orders::routes)
         // One line for each domain: .configure(crate::cart::routes)
         .default_service(web::to(guard::unknown_address))
         .wrap(from_fn(guard::protect))
