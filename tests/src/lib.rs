@@ -4,6 +4,7 @@
 //! - [`ports`]: ports that no two tests share
 //! - [`wait`]: waiting for a condition, with a limit
 //! - [`tools`]: where the servers' programs are
+//! - [`market`]: a shop that sells
 //! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
 //! - [`fake`]: somebody else's service, as a test wants it to behave
 //! - [`http`]: a client
@@ -22,6 +23,7 @@
 pub mod bench;
 pub mod fake;
 pub mod http;
+pub mod market;
 pub mod mysql;
 pub mod origin;
 pub mod ports;

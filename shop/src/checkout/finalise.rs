@@ -212,15 +212,7 @@ async fn place(
     order: &mut Order,
     actor: &str,
 ) -> Result<(), ApiError> {
-    stock::allocate(connection, order.id).await?;
-    if let Some(cart) = order.cart_id {
-        store::cart_ordered(connection, cart).await?;
-    }
-    transition(connection, order, Transition::Place, actor, json!({})).await?;
-    if order.total == 0 && may(order, Transition::Capture) {
-        transition(connection, order, Transition::Capture, actor, json!({})).await?;
-        return Ok(());
-    }
+    // Before it is acknowledged: a refused order is never told to have been placed.
     let assessment = risk::assess(
         connection,
         &checkout.risk,
@@ -229,17 +221,21 @@ async fn place(
     )
     .await?;
     match assessment.outcome {
-        Outcome::Accept => {}
-        Outcome::Review => {
-            // Money is taken when somebody has looked.
-            let data = json!({ "score": assessment.score });
-            return transition(connection, order, Transition::Hold, "risk", data).await;
-        }
-        Outcome::Refuse => {
-            let data = json!({ "score": assessment.score });
-            transition(connection, order, Transition::Refuse, "risk", data).await?;
-            return cancel_in(connection, order, reason::RISK, "risk").await;
-        }
+        Outcome::Refuse => return cancel_in(connection, order, reason::RISK, "risk").await,
+        Outcome::Accept | Outcome::Review => {}
+    }
+    stock::allocate(connection, order.id).await?;
+    if let Some(cart) = order.cart_id {
+        store::cart_ordered(connection, cart).await?;
+    }
+    transition(connection, order, Transition::Place, actor, json!({})).await?;
+    if order.total == 0 && may(order, Transition::Capture) {
+        transition(connection, order, Transition::Capture, actor, json!({})).await?;
+    }
+    if assessment.outcome == Outcome::Review {
+        // Money is taken when somebody has looked.
+        let data = json!({ "score": assessment.score });
+        return transition(connection, order, Transition::Hold, "risk", data).await;
     }
     checkout.payments.placed_in(connection, order.id).await?;
     Ok(())

@@ -13,6 +13,7 @@ pub mod crash;
 pub mod finalise;
 pub(crate) mod form;
 pub mod model;
+pub mod openapi;
 pub mod page;
 pub mod prepare;
 pub mod route;

@@ -3,9 +3,10 @@
 //! - [`bed`]: a seeded shop to measure
 //! - [`load`]: a load generator on a processor of its own, and rounds that take turns
 //! - [`nginx`]: a web server that sends a recorded answer
-//! - [`origin`], [`edge`], [`miss`], [`traffic`], [`lifecycle`]: the benches
+//! - [`origin`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
 
 pub mod bed;
+pub mod checkout;
 pub mod edge;
 pub mod lifecycle;
 pub mod load;

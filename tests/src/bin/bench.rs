@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, bail};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
-use panono_tests::bench::{Measure, edge, lifecycle, miss, origin, say};
-use panono_tests::mysql::MysqlGroup;
+use panono_tests::bench::{Measure, checkout, edge, lifecycle, miss, origin, say};
+use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
 
 /// Benches of one web process, with a catalogue of some thousand products.
@@ -19,6 +19,8 @@ const SMALL: &[&str] = &[
 ];
 /// Benches of a whole shop with a large catalogue.
 const WHOLE: &[&str] = &["hit_ratio", "purge_delay_p99_ms"];
+/// Benches of buying, on a database that waits for its disk.
+const BUYING: &[&str] = &["checkout_rate", "hot_sku_rate"];
 /// More than any bench of [`SMALL`] needs: some of the products are drafts.
 const PRODUCTS: usize = miss::PRODUCTS + 500;
 const MEMBERS: usize = 3;
@@ -27,7 +29,7 @@ const MEMBERS: usize = 3;
 async fn main() -> Result<()> {
     panono_tests::http::install_tls();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let known: Vec<&str> = SMALL.iter().chain(WHOLE).copied().collect();
+    let known: Vec<&str> = SMALL.iter().chain(BUYING).chain(WHOLE).copied().collect();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!(
             "there is no bench {unknown}; there are: {}",
@@ -44,6 +46,7 @@ async fn main() -> Result<()> {
     let mut measures = Vec::new();
     let mut failed = Vec::new();
     small(&chosen(SMALL), &mut measures, &mut failed).await?;
+    buying(&chosen(BUYING), &mut measures, &mut failed).await?;
     whole(&chosen(WHOLE), &mut measures, &mut failed).await?;
     let folder = tools::repository().join("target");
     std::fs::create_dir_all(&folder).context("failed to make target/")?;
@@ -77,6 +80,30 @@ async fn small(
             "edge_hit" => edge::run(&bed).await,
             "start_to_ready_ms" => lifecycle::start_to_ready(&bed).await,
             _ => lifecycle::resident(&bed).await,
+        };
+        note(name, measured, measures, failed);
+    }
+    Ok(())
+}
+
+async fn buying(
+    names: &[&'static str],
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let options = GroupOptions {
+        members: 1,
+        durability: Durability::Full,
+        ..GroupOptions::default()
+    };
+    let group = MysqlGroup::start_with(options).await?;
+    for name in names {
+        let measured = match *name {
+            "checkout_rate" => checkout::rate_of_checkouts(&group).await,
+            _ => checkout::rate_of_one_product(&group).await,
         };
         note(name, measured, measures, failed);
     }

@@ -34,6 +34,7 @@ async fn main() -> Result<()> {
             variables: vec![
                 ("PANONO_SHOP_NAME".to_owned(), "Panono".to_owned()),
                 ("PANONO_CURRENCIES".to_owned(), "USD,EUR,CNY".to_owned()),
+                ("PANONO_PAYMENTS_TEST".to_owned(), "true".to_owned()),
             ],
             ..StackOptions::default()
         },

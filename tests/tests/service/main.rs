@@ -11,6 +11,7 @@ mod admin;
 mod api;
 mod cart;
 mod catalog;
+mod checkout;
 mod edge_vcl;
 mod freshness;
 mod import;

@@ -6,6 +6,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::answer;
 use crate::admin::openapi::AdminApi;
+use crate::checkout::openapi::CheckoutApi;
 use crate::web::error::Problem;
 
 /// What the public answers.
@@ -45,6 +46,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = PublicApi::openapi();
     description.merge(AdminApi::openapi());
     description.merge(crate::cart::route::CartApi::openapi());
+    description.merge(CheckoutApi::openapi());
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));

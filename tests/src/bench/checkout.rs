@@ -1,0 +1,319 @@
+//! Checkouts over HTTP beside the same statements without it, and one popular product in buckets beside one row that is locked
+//! first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use panono_shop::cart::pricing::PricingSettings;
+use panono_shop::checkout::model::{CompleteBody, CompleteRequest, PaymentChoice};
+use panono_shop::checkout::{Checkout, complete};
+use panono_shop::db::{Arrangement, Db, DbError, PoolSize};
+use panono_shop::orders::store as orders;
+use panono_shop::orders::{NewLine, NewOrder};
+use panono_shop::outbox::{Topic, enqueue};
+use panono_shop::payments::{PaymentSettings, Payments};
+use panono_shop::risk::RiskSettings;
+use panono_shop::secret::Keys;
+use panono_shop::stock::{self, store_rows};
+use sqlx::MySqlConnection;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+
+use crate::market::{Buyer, Cart, GOOD_CARD, Market};
+use crate::mysql::{MysqlGroup, TestDatabase};
+use crate::shop::SECRET_KEY;
+use crate::wait::wait_until;
+
+use super::{Measure, median, say};
+
+const CLIENTS: usize = 32;
+const PRODUCTS: usize = 1000;
+const ROUNDS: usize = 3;
+const PER_ROUND: usize = 800;
+const WARM_UP: usize = 100;
+/// More than any round sells.
+const PIECES: i64 = 1_000_000;
+const BUCKETS: i16 = 16;
+const ORDERS: usize = 1600;
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Runs `count` pieces of work, [`CLIENTS`] at a time; answers how many a second were done.
+async fn rate<F, W>(count: usize, work: W) -> Result<f64>
+where
+    W: Fn(usize) -> F + Send + Sync + 'static,
+    F: Future<Output = Result<()>> + Send,
+{
+    let (next, work) = (Arc::new(AtomicUsize::new(0)), Arc::new(work));
+    let start = Instant::now();
+    let tasks: Vec<_> = (0..CLIENTS)
+        .map(|_| {
+            let (next, work) = (Arc::clone(&next), Arc::clone(&work));
+            tokio::spawn(async move {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        return Ok(());
+                    }
+                    work(number).await?;
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        let ended: Result<()> = task.await?;
+        ended?;
+    }
+    let count = u32::try_from(count)?;
+    Ok(f64::from(count) / start.elapsed().as_secs_f64())
+}
+
+/// Access to the primary with a connection for each client.
+async fn access(database: &TestDatabase<'_>) -> Result<Db> {
+    let options: MySqlConnectOptions = database.writer_url().await?.parse()?;
+    let clients = u32::try_from(CLIENTS)?;
+    let db = Db::start(panono_shop::db::DatabaseConfig {
+        arrangement: Arrangement::Fixed,
+        members: vec![options.ssl_mode(MySqlSslMode::Disabled)],
+        pool: PoolSize {
+            max: clients,
+            min: clients,
+            acquire: Duration::from_secs(10),
+        },
+        write_deadline: Duration::from_secs(30),
+    });
+    wait_until("the database to be writable", LIMIT, async || {
+        db.is_writable()
+    })
+    .await?;
+    Ok(db)
+}
+
+async fn carts(market: &Market, count: usize) -> Result<Vec<Cart>> {
+    let mut carts = Vec::with_capacity(count);
+    for number in 0..count {
+        let variant = market.variants[number * 37 % market.variants.len()];
+        carts.push(market.cart(&[(variant, 1)], None).await?);
+    }
+    Ok(carts)
+}
+
+/// Checkouts per second over HTTP: `checkout_rate`.
+///
+/// The yardstick is the shop's own function that completes a cart, called by as many tasks on a pool of as many connections: the
+/// same statements in the same transactions, without HTTP.
+///
+/// # Errors
+/// When the shop does not start, or an order is not placed.
+pub async fn rate_of_checkouts(group: &MysqlGroup) -> Result<Measure> {
+    let database = TestDatabase::create(group).await?;
+    database.migrate().await?;
+    let market = Market::open(&database, PRODUCTS, PIECES).await?;
+    let environment = market.environment.clone().with("PANONO_LOG", "warn");
+    let shop = environment.serve().await?;
+    let db = access(&database).await?;
+    let keys = Keys::parse(SECRET_KEY)?;
+    let settings = PaymentSettings {
+        test: true,
+        ..PaymentSettings::none()
+    };
+    let checkout = Checkout {
+        db: db.clone(),
+        keys: keys.clone(),
+        pricing: PricingSettings {
+            first_locale: "en".parse()?,
+            keys: keys.clone(),
+        },
+        payments: Payments::new(settings, db.clone(), keys, &shop.url())?,
+        risk: RiskSettings::default(),
+        hold: Duration::from_secs(900),
+        origin: shop.url(),
+    };
+    let (mut of_shop, mut of_yardstick) = (Vec::new(), Vec::new());
+    for round in 0..=ROUNDS {
+        let count = if round == 0 { WARM_UP } else { PER_ROUND };
+        let over_http = by_http(Buyer::at(&shop.url()), carts(&market, count).await?).await?;
+        let bare = by_function(&checkout, carts(&market, count).await?).await?;
+        if round > 0 {
+            of_shop.push(over_http);
+            of_yardstick.push(bare);
+        }
+    }
+    say(&format!(
+        "checkouts/s in each round: {of_shop:.0?}, yardstick {of_yardstick:.0?}"
+    ));
+    market.check().await?;
+    db.close().await;
+    Ok(Measure::beside(
+        "checkout_rate",
+        median(of_shop),
+        median(of_yardstick),
+        "ratio>=0.70",
+    ))
+}
+
+async fn by_http(buyer: Buyer, carts: Vec<Cart>) -> Result<f64> {
+    let count = carts.len();
+    let carts = Arc::new(carts);
+    rate(count, move |number| {
+        let (buyer, carts) = (buyer.clone(), Arc::clone(&carts));
+        async move {
+            let cart = carts.get(number).context("more orders than carts")?;
+            let reply = buyer.order(cart, &cart.id, GOOD_CARD).await?;
+            ensure!(reply.placed().is_some(), "{reply:?}");
+            Ok(())
+        }
+    })
+    .await
+}
+
+async fn by_function(checkout: &Checkout, carts: Vec<Cart>) -> Result<f64> {
+    let count = carts.len();
+    let (carts, checkout) = (Arc::new(carts), checkout.clone());
+    rate(count, move |number| {
+        let (checkout, carts) = (checkout.clone(), Arc::clone(&carts));
+        async move {
+            let cart = carts.get(number).context("more orders than carts")?;
+            let request = CompleteRequest {
+                cart: cart.id.parse()?,
+                customer: None,
+                key: cart.id.clone(),
+                body: CompleteBody {
+                    expected_total: cart.total,
+                    payment: Some(PaymentChoice {
+                        provider: "test".to_owned(),
+                        token: GOOD_CARD.to_owned(),
+                    }),
+                },
+                ip: std::net::IpAddr::from([127, 0, 0, 1]),
+            };
+            let answered = complete(&checkout, request).await?;
+            ensure!(answered.answer.status == 201, "{answered:?}");
+            Ok(())
+        }
+    })
+    .await
+}
+
+/// Orders per second of one product: `hot_sku_rate`.
+///
+/// What is measured writes an order with its line and a row of the outbox and then takes a piece from one of 16 buckets, as the
+/// checkout does; the yardstick locks the one row of the product first, as many shops do, and then does the same.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn rate_of_one_product(group: &MysqlGroup) -> Result<Measure> {
+    let database = TestDatabase::create(group).await?;
+    database.migrate().await?;
+    let market = Market::open(&database, 2, PIECES).await?;
+    let [divided, whole] = [market.variants[0], market.variants[1]];
+    market.divide(divided, BUCKETS).await?;
+    let db = access(&database).await?;
+    let (mut of_shop, mut of_yardstick) = (Vec::new(), Vec::new());
+    let mut first_cart = 1;
+    for round in 0..=ROUNDS {
+        let count = if round == 0 { WARM_UP } else { ORDERS };
+        let buckets = orders_of(&db, divided, count, first_cart, LockFirst::No).await?;
+        first_cart += i64::try_from(count)?;
+        let locked = orders_of(&db, whole, count, first_cart, LockFirst::Yes).await?;
+        first_cart += i64::try_from(count)?;
+        if round > 0 {
+            of_shop.push(buckets);
+            of_yardstick.push(locked);
+        }
+    }
+    say(&format!(
+        "orders/s in each round: {of_shop:.0?}, yardstick {of_yardstick:.0?}"
+    ));
+    db.close().await;
+    Ok(Measure::beside(
+        "hot_sku_rate",
+        median(of_shop),
+        median(of_yardstick),
+        "ratio>=3.00",
+    ))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LockFirst {
+    Yes,
+    No,
+}
+
+async fn orders_of(
+    db: &Db,
+    variant: i64,
+    count: usize,
+    first_cart: i64,
+    lock_first: LockFirst,
+) -> Result<f64> {
+    let db = db.clone();
+    rate(count, move |number| {
+        let db = db.clone();
+        async move {
+            let cart = first_cart + i64::try_from(number)?;
+            db.transaction(move |connection| {
+                Box::pin(async move { order(connection, cart, variant, lock_first).await })
+            })
+            .await?;
+            Ok(())
+        }
+    })
+    .await
+}
+
+async fn order(
+    connection: &mut MySqlConnection,
+    cart: i64,
+    variant: i64,
+    lock_first: LockFirst,
+) -> Result<(), DbError> {
+    if lock_first == LockFirst::Yes {
+        store_rows::lock(connection, variant).await?;
+    }
+    let new = NewOrder {
+        cart_id: cart,
+        customer_id: None,
+        customer_key: [7; 32],
+        email: "buyer@example.com".to_owned(),
+        locale: "en".to_owned(),
+        currency: "USD".parse().map_err(|_| DbError::Aborted)?,
+        prices_include_tax: true,
+        subtotal: 1000,
+        discount: 0,
+        shipping: 500,
+        tax: 239,
+        total: 1500,
+        shipping_method: Some("post".to_owned()),
+        shipping_name: "Post".to_owned(),
+        shipping_address: Some(serde_json::json!({ "name": "Ada Buyer", "line1": "Lindenstraße 1", "city": "Berlin", "country": "DE" })),
+        billing_address: None,
+        ip_key: None,
+        hold: Duration::from_secs(900),
+        lines: vec![NewLine {
+            variant_id: variant,
+            product_id: 1,
+            sku: "SKU-0".to_owned(),
+            name: "Mug 0".to_owned(),
+            slug: "mug-0".to_owned(),
+            options_text: String::new(),
+            picture: None,
+            weight_grams: 0,
+            quantity: 1,
+            unit_amount: 1000,
+            discount: 0,
+            tax_name: "VAT".to_owned(),
+            tax_rate: 190_000,
+            tax: 159,
+            total: 1000,
+        }],
+        discounts: Vec::new(),
+    };
+    let (id, number) = orders::insert(connection, &new).await?;
+    let payload = serde_json::json!({ "kind": "order.created", "total": 1500 });
+    enqueue(connection, Topic::new("event"), number.as_str(), &payload).await?;
+    stock::hold(connection, id, &[(variant, 1)])
+        .await?
+        .map_err(|_| DbError::Aborted)?;
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! Answers of the database are lost, its primary dies, the cache dies: no order is lost and none is there twice.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use panono_tests::market::{Buyer, GOOD_CARD, Market};
+use panono_tests::mysql::{TestDatabase, faulted_group};
+use panono_tests::proxy::{Mode, Proxy};
+use panono_tests::valkey::Valkey;
+use panono_tests::wait::wait_until;
+
+use super::{counted, market, order_all};
+
+const LIMIT: Duration = Duration::from_secs(180);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
+    let (database, mut market) = market(1, 1_000).await?;
+    let url = database.writer_url().await?;
+    let address = url
+        .rsplit('@')
+        .next()
+        .and_then(|rest| rest.split('/').next())
+        .context("a URL without a host")?;
+    let proxy = Proxy::start(address.parse()?).await?;
+    let through = url.replace(address, &proxy.address().to_string());
+    let separator = if through.contains('?') { '&' } else { '?' };
+    market.environment = panono_tests::shop::Environment::default()
+        .with("PANONO_DATABASE_WRITER_URL", &format!("{through}{separator}ssl-mode=disabled"))
+        .with("PANONO_PAYMENTS_TEST", "true");
+    let shop = market.environment.serve().await?;
+    let buyer = Buyer::at(&shop.url());
+    let mut lost = 0;
+    for number in 0..12 {
+        let cart = market.cart(&[(market.variants[0], 1)], None).await?;
+        let order = {
+            let (buyer, cart) = (buyer.clone(), cart.clone());
+            tokio::spawn(async move { buyer.order(&cart, &cart.id, GOOD_CARD).await })
+        };
+        // Some lose the answer to the first commit, some that to a later one.
+        let before = proxy.lost_answers();
+        if number % 3 != 2 {
+            proxy.set(Mode::LoseAnswerTo(b"COMMIT".to_vec())).await?;
+            let first = wait_until("an answer to be lost", LIMIT, async || {
+                proxy.lost_answers() > before || order.is_finished()
+            });
+            first.await?;
+            proxy.set(Mode::Pass).await?;
+        }
+        lost += proxy.lost_answers() - before;
+        let _ = order.await?;
+        wait_until("the order", LIMIT, async || {
+            let reply = buyer.order(&cart, &cart.id, GOOD_CARD).await.map_err(|error| error.to_string())?;
+            reply.placed().map(drop).ok_or(format!("{reply:?}"))
+        })
+        .await?;
+    }
+    assert!(lost > 0, "no answer was lost");
+    assert_eq!(market.count("SELECT COUNT(*) FROM orders").await?, 12);
+    assert_eq!(
+        market.count("SELECT COUNT(*) FROM payment WHERE state IN ('authorized','captured')").await?,
+        12
+    );
+    market.check().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acknowledged_orders_survive_the_primary() -> Result<()> {
+    let group = faulted_group().await?;
+    let database = TestDatabase::create(&group).await?;
+    database.migrate().await?;
+    let market = Market::open(&database, 20, 100_000).await?;
+    let mut carts = Vec::new();
+    for number in 0..1_200_usize {
+        let variant = market.variants[number % 20];
+        carts.push(market.cart(&[(variant, 1)], None).await?);
+    }
+    let shop = market.environment.serve().await?;
+    let buyer = Buyer::at(&shop.url());
+    let (carts, next) = (Arc::new(carts), Arc::new(AtomicUsize::new(0)));
+    let killed = Arc::new(AtomicBool::new(false));
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..64)
+        .map(|_| {
+            let (carts, next, buyer, acknowledged) = (
+                Arc::clone(&carts),
+                Arc::clone(&next),
+                buyer.clone(),
+                Arc::clone(&acknowledged),
+            );
+            tokio::spawn(async move {
+                let mut numbers = Vec::new();
+                while let Some(cart) = carts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    // As a client does: the same key until there is an answer that is final.
+                    let number = wait_until("an order", LIMIT, async || {
+                        let reply = buyer
+                            .order(cart, &cart.id, GOOD_CARD)
+                            .await
+                            .map_err(|error| format!("{error:#}"))?;
+                        reply.placed().map(str::to_owned).ok_or(format!("{reply:?}"))
+                    })
+                    .await?;
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                    numbers.push(number);
+                }
+                anyhow::Ok(numbers)
+            })
+        })
+        .collect();
+    wait_until("some orders", LIMIT, async || acknowledged.load(Ordering::Relaxed) > 200).await?;
+    let primary = group.primary().await?.index();
+    group.member(primary).kill()?;
+    killed.store(true, Ordering::Relaxed);
+    let mut numbers = Vec::new();
+    for task in tasks {
+        numbers.extend(task.await??);
+    }
+    assert!(killed.load(Ordering::Relaxed));
+    let after = market_after(&database, market).await?;
+    let orders: Vec<String> = sqlx::query_scalar("SELECT number FROM orders WHERE state = 'placed'")
+        .fetch_all(&after.pool)
+        .await?;
+    let there: std::collections::BTreeSet<_> = orders.iter().collect();
+    for number in &numbers {
+        assert!(there.contains(number), "{number} was acknowledged and is not there");
+    }
+    assert_eq!(there.len(), carts.len(), "each cart has one order");
+    after.check().await
+}
+
+/// The same shop, looked at through the primary of now.
+async fn market_after(database: &TestDatabase<'_>, market: Market) -> Result<Market> {
+    let url = database.writer_url().await?;
+    let options: sqlx::mysql::MySqlConnectOptions = url.parse()?;
+    let pool = sqlx::mysql::MySqlPoolOptions::new()
+        .connect_with(options.ssl_mode(sqlx::mysql::MySqlSslMode::Disabled))
+        .await?;
+    Ok(Market { pool, ..market })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_server_decides_nothing() -> Result<()> {
+    let (_database, mut market) = market(4, 1_000).await?;
+    let valkey = Valkey::start().await?;
+    market.environment = market.environment.clone().with_cache(&valkey.url());
+    let shop = market.environment.serve().await?;
+    let mut carts = Vec::new();
+    for number in 0..200_usize {
+        carts.push(market.cart(&[(market.variants[number % 4], 1)], None).await?);
+    }
+    let buyer = Buyer::at(&shop.url());
+    let ordering = tokio::spawn({
+        let buyer = buyer.clone();
+        async move { order_all(&buyer, carts, 8).await }
+    });
+    wait_until("the first orders", LIMIT, async || {
+        market.count("SELECT COUNT(*) FROM orders").await.map(|count| count > 20).unwrap_or(false)
+    })
+    .await?;
+    valkey.process().kill()?;
+    let replies = ordering.await??;
+    assert_eq!(counted(&replies, "placed"), 200);
+    market.check().await
+}
