@@ -1,6 +1,8 @@
 //! A shop that sells, for tests and benches of the checkout: products with stock, a zone with a tax and a way to send, and carts
 //! that are ready to be ordered.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Context, Result, ensure};
 use panono_shop::web::private::PublicId;
 use reqwest::{Client, StatusCode};
@@ -112,11 +114,7 @@ impl Market {
     ///
     /// # Errors
     /// When the database refuses.
-    pub async fn open(
-        database: &TestDatabase<'_>,
-        variants: usize,
-        pieces: i64,
-    ) -> Result<Self> {
+    pub async fn open(database: &TestDatabase<'_>, variants: usize, pieces: i64) -> Result<Self> {
         let environment = Environment::for_members(database.group(), database.name())
             .with("PANONO_PAYMENTS_TEST", "true")
             .with("PANONO_DATABASE_POOL_MAX", "32");
@@ -145,11 +143,13 @@ impl Market {
             .execute(&pool)
             .await?
             .last_insert_id();
-            sqlx::query("INSERT INTO product_translation (product_id, locale, name) VALUES (?, 'en', ?)")
-                .bind(product)
-                .bind(format!("Mug {number}"))
-                .execute(&pool)
-                .await?;
+            sqlx::query(
+                "INSERT INTO product_translation (product_id, locale, name) VALUES (?, 'en', ?)",
+            )
+            .bind(product)
+            .bind(format!("Mug {number}"))
+            .execute(&pool)
+            .await?;
             let variant = sqlx::query("INSERT INTO variant (product_id, sku) VALUES (?, ?)")
                 .bind(product)
                 .bind(format!("SKU-{number}"))
@@ -280,6 +280,26 @@ impl Buyer {
     pub async fn order(&self, cart: &Cart, key: &str, card: &str) -> Result<Reply> {
         let body = json!({ "expected_total": cart.total, "payment": { "provider": "test", "token": card } });
         self.send(&cart.id, Some(key), &body).await
+    }
+
+    /// Orders a cart as a good client does: the same request with the same key again, until the order is placed. Answers its
+    /// number.
+    ///
+    /// # Errors
+    /// When it is not placed in time, with the last answer.
+    pub async fn insist(&self, cart: &Cart, limit: Duration) -> Result<String> {
+        let start = Instant::now();
+        loop {
+            let last = match self.order(cart, &cart.id, GOOD_CARD).await {
+                Ok(reply) => match reply.placed() {
+                    Some(number) => return Ok(number.to_owned()),
+                    None => format!("{reply:?}"),
+                },
+                Err(error) => format!("{error:#}"),
+            };
+            ensure!(start.elapsed() < limit, "not placed in {limit:?}: {last}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// Sends a body to complete a cart.

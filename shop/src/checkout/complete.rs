@@ -34,10 +34,7 @@ pub struct Answered {
 /// Those that are not kept with the key, because the same request may go well when it is repeated: `not_found`,
 /// `checkout_incomplete`, `completion_in_progress`, `idempotency_in_flight`, `idempotency_mismatch`, and what the database
 /// answers.
-pub async fn complete(
-    checkout: &Checkout,
-    request: CompleteRequest,
-) -> Result<Answered, ApiError> {
+pub async fn complete(checkout: &Checkout, request: CompleteRequest) -> Result<Answered, ApiError> {
     let key = Key::new(
         ROUTE,
         request.cart.as_str(),
@@ -47,10 +44,7 @@ pub async fn complete(
     let request = Arc::new(request);
     for _ in 0..ATTEMPTS {
         match prepare(checkout, &request, &key).await {
-            Ok(Prepared::Draft {
-                order,
-                payment_id,
-            }) => {
+            Ok(Prepared::Draft { order, payment_id }) => {
                 crash::point("checkout.prepared");
                 return drive(checkout, &request, &key, &order, payment_id).await;
             }

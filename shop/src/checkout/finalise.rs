@@ -83,7 +83,11 @@ pub(super) async fn finalise_with(
             .await;
         match done {
             Err(error) if error.code == Code::OutcomeUnknown && attempt < ATTEMPTS => {
-                tracing::warn!(order_id, attempt, "the answer to a commit was lost; looking again");
+                tracing::warn!(
+                    order_id,
+                    attempt,
+                    "the answer to a commit was lost; looking again"
+                );
             }
             done => return done,
         }
@@ -175,7 +179,8 @@ async fn settle(
             cancelled(&order)
         }
         OrderState::Pending => {
-            let stands = order.total == 0 || paid.iter().any(|payment| covers(payment, order.total));
+            let stands =
+                order.total == 0 || paid.iter().any(|payment| covers(payment, order.total));
             let open = paid.iter().any(|payment| payment.state.is_open());
             let why = match occasion {
                 _ if stands => None,

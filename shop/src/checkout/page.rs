@@ -119,10 +119,12 @@ async fn current(
 /// What the cart knows already, as it would be typed.
 fn typed_of(cart: &Cart, visitor: &Visitor) -> Typed {
     let mut typed = Typed::new();
-    let email = cart
-        .email
-        .clone()
-        .or_else(|| visitor.customer.as_ref().map(|customer| customer.email.clone()));
+    let email = cart.email.clone().or_else(|| {
+        visitor
+            .customer
+            .as_ref()
+            .map(|customer| customer.email.clone())
+    });
     typed.insert("email".to_owned(), email.unwrap_or_default());
     let shipping = cart.shipping_address.clone().map(AddressInput::from);
     let mut shipping = shipping.unwrap_or_default();
@@ -335,8 +337,8 @@ impl Page<'_> {
         match complete(self.checkout, request).await {
             Ok(answered) if answered.answer.status < 300 => self.go_on(&answered.answer),
             Ok(answered) => {
-                let problem: Value = serde_json::from_slice(&answered.answer.body)
-                    .unwrap_or(Value::Null);
+                let problem: Value =
+                    serde_json::from_slice(&answered.answer.body).unwrap_or(Value::Null);
                 self.refused(&problem, typed).await
             }
             Err(error) => {
@@ -384,7 +386,12 @@ impl Page<'_> {
 
     async fn refused(&self, problem: &Value, typed: &Typed) -> Answer {
         let texts = CheckoutTexts::of(self.place.locale);
-        let word = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
+        let word = |name: &str| {
+            problem
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
         let mut told = Told::default();
         match word("code") {
             "payment_declined" => {
@@ -413,13 +420,7 @@ impl Page<'_> {
         }
     }
 
-    async fn render(
-        &self,
-        status: StatusCode,
-        shown: &Shown,
-        typed: &Typed,
-        told: Told,
-    ) -> Answer {
+    async fn render(&self, status: StatusCode, shown: &Shown, typed: &Typed, told: Told) -> Answer {
         let locale = self.place.locale;
         let texts = CheckoutTexts::of(locale);
         let served = self

@@ -6,8 +6,8 @@ use serde_json::json;
 use sqlx::MySqlConnection;
 use time::OffsetDateTime;
 
-use super::model::{CompleteRequest, PaymentChoice, reason};
 use super::finalise::placed_answer;
+use super::model::{CompleteRequest, PaymentChoice, reason};
 use super::{Checkout, crash};
 use crate::cart::model::{Cart, CartState, Priced, RequirementCode};
 use crate::cart::{pricing, store as carts};
@@ -16,8 +16,8 @@ use crate::idempotency::{self, Claim, Key, StoredAnswer};
 use crate::notify::event::EventKind;
 use crate::orders::model::{Discount, NewLine, NewOrder, Order, OrderState};
 use crate::orders::{Transition, change, store as orders, transition};
-use crate::promotions::store as promotions;
 use crate::payments::Payments;
+use crate::promotions::store as promotions;
 use crate::risk::{self, Outcome, Stage};
 use crate::stock;
 use crate::web::error::{ApiError, Code};
@@ -128,11 +128,9 @@ async fn resolve(checkout: &Checkout, key: &Key, error: ApiError) -> Result<Prep
         // Reading has no effect, so its own commit does not matter; what is unknown stays unknown.
         .map_err(|_| error)?;
     Ok(match found {
-        Some((Claim::InFlight, Some(order_id))) => {
-            Prepared::Known(Claim::Resumed {
-                reference: Some(order_id),
-            })
-        }
+        Some((Claim::InFlight, Some(order_id))) => Prepared::Known(Claim::Resumed {
+            reference: Some(order_id),
+        }),
         Some((claim, _)) => Prepared::Known(claim),
         // Nothing was committed: whoever repeats begins anew.
         None => return Err(ApiError::new(Code::Unavailable)),
@@ -168,12 +166,22 @@ async fn attempt(
         .await?
         .ok_or_else(|| ApiError::new(Code::Internal))?;
     let data = json!({ "total": priced.total, "currency": priced.currency });
-    change::announce(connection, &draft, EventKind::OrderCreated, "customer", &data).await?;
+    change::announce(
+        connection,
+        &draft,
+        EventKind::OrderCreated,
+        "customer",
+        &data,
+    )
+    .await?;
     idempotency::refer(connection, key, order_id).await?;
     let assessment =
         risk::assess(connection, &checkout.risk, order_id, Stage::BeforePayment).await?;
     if assessment.outcome == Outcome::Refuse {
-        tracing::info!(number = number.as_str(), "refused by the risk rules before payment");
+        tracing::info!(
+            number = number.as_str(),
+            "refused by the risk rules before payment"
+        );
         let data = json!({ "reason": reason::RISK });
         transition(connection, &mut draft, Transition::Cancel, "risk", data).await?;
         orders::forget_cart(connection, &mut draft).await?;
@@ -201,7 +209,10 @@ async fn attempt(
         let name = if limit.code.is_empty() {
             "a promotion of the cart has ended".to_owned()
         } else {
-            format!("the coupon {} has been used as often as it may be", limit.code)
+            format!(
+                "the coupon {} has been used as often as it may be",
+                limit.code
+            )
         };
         let error = ApiError::new(Code::PromotionUsedUp)
             .detail(name)
@@ -307,7 +318,10 @@ fn choice<'r>(
             .field("/payment", "choose how to pay"));
     };
     let offers = checkout.payments.offers();
-    if !offers.iter().any(|offer| offer.provider() == choice.provider) {
+    if !offers
+        .iter()
+        .any(|offer| offer.provider() == choice.provider)
+    {
         return Err(ApiError::new(Code::CheckoutIncomplete)
             .detail("see `errors`")
             .field("/payment/provider", "is not a provider of this shop"));
@@ -329,7 +343,12 @@ fn out_of_stock(priced: &Priced, variant_id: i64) -> ApiError {
         )
 }
 
-fn new_order(checkout: &Checkout, request: &CompleteRequest, cart: &Cart, priced: &Priced) -> NewOrder {
+fn new_order(
+    checkout: &Checkout,
+    request: &CompleteRequest,
+    cart: &Cart,
+    priced: &Priced,
+) -> NewOrder {
     // Requirements have seen to it that there is an address.
     let email = cart.email.clone().unwrap_or_default();
     let json = |address: &Option<crate::accounts::address::Address>| {

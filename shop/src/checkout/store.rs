@@ -2,7 +2,8 @@
 
 use sqlx::MySqlConnection;
 
-const WAITS: &str = "SELECT EXISTS (SELECT 1 FROM payment WHERE order_id = ? AND state = 'action_required')";
+const WAITS: &str =
+    "SELECT EXISTS (SELECT 1 FROM payment WHERE order_id = ? AND state = 'action_required')";
 const CART_ORDERED: &str = "UPDATE cart SET state = 'ordered', version = version + 1 WHERE id = ? AND state = 'completing'";
 const CART_OF: &str = "SELECT public_id FROM cart WHERE id = ?";
 const EXPIRED: &str = "SELECT id FROM orders WHERE state = 'pending' AND held_until < NOW(6) ORDER BY held_until LIMIT ?";

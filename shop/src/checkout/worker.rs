@@ -80,8 +80,10 @@ impl CheckoutWorker {
     /// Those of the database. What fails for one order does not keep the others waiting.
     pub async fn round(&self) -> Result<usize, ApiError> {
         let db = &self.checkout.db;
-        let decided =
-            read(db, |connection| Box::pin(store::decided(connection, LOST, BATCH))).await?;
+        let decided = read(db, |connection| {
+            Box::pin(store::decided(connection, LOST, BATCH))
+        })
+        .await?;
         let expired = read(db, |connection| Box::pin(store::expired(connection, BATCH))).await?;
         let handled = decided.len() + expired.len();
         for order_id in decided {
@@ -129,7 +131,11 @@ impl CheckoutWorker {
     async fn prune(&self) -> Result<(), DbError> {
         for _ in 0..PRUNE_ROUNDS {
             let deleted = read(&self.checkout.db, |connection| {
-                Box::pin(idempotency::prune(connection, idempotency::KEPT, PRUNE_BATCH))
+                Box::pin(idempotency::prune(
+                    connection,
+                    idempotency::KEPT,
+                    PRUNE_BATCH,
+                ))
             })
             .await?;
             if deleted < u64::from(PRUNE_BATCH) {

@@ -9,6 +9,10 @@ use prometheus_client::registry::Registry;
 use tokio::sync::watch;
 
 use super::CommandResult;
+use crate::cart::pricing::PricingSettings;
+use crate::checkout::config::CheckoutArgs;
+use crate::checkout::worker::CheckoutWorker;
+use crate::checkout::{self, Checkout};
 use crate::config::args::{DatabaseArgs, SecretArgs, SiteArgs};
 use crate::config::{self, Collector};
 use crate::db::Db;
@@ -17,10 +21,6 @@ use crate::outbox::consumer::{Consumer, ConsumerMetrics, ConsumerSettings};
 use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
 use crate::payments::config::PaymentArgs;
 use crate::payments::worker::PaymentWorker;
-use crate::cart::pricing::PricingSettings;
-use crate::checkout::config::CheckoutArgs;
-use crate::checkout::worker::CheckoutWorker;
-use crate::checkout::{self, Checkout};
 use crate::payments::{self, Payments};
 use crate::risk::RiskSettings;
 use crate::stock::follow::Follow;
@@ -63,7 +63,8 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
         .zip(site)
         .zip(payments)
         .zip(checkout::config::hold(&args.checkout, &mut problems));
-    let ((((((database, catalogue), purge), keys), site), payments), hold) = problems.finish(all)?;
+    let ((((((database, catalogue), purge), keys), site), payments), hold) =
+        problems.finish(all)?;
 
     let db = Db::start(database);
     let mut registry = Registry::default();

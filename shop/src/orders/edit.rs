@@ -208,7 +208,10 @@ async fn fewer(
         }
         if !(0..=line.open()).contains(&edit.quantity) {
             let field = format!("/lines/{index}/quantity");
-            let message = format!("must be from 0 to {}: pieces can only be taken out", line.open());
+            let message = format!(
+                "must be from 0 to {}: pieces can only be taken out",
+                line.open()
+            );
             return Err(unacceptable(field, &message));
         }
         let pieces = line.open() - edit.quantity;

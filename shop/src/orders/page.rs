@@ -109,8 +109,11 @@ struct Shown<'a> {
 impl Shown<'_> {
     /// The address of something of this order.
     fn url(&self, order: &Order, what: &str) -> String {
-        let query = self.key.map_or_else(String::new, |key| format!("?key={key}"));
-        self.place.url(&format!("/orders/{}{what}{query}", order.number))
+        let query = self
+            .key
+            .map_or_else(String::new, |key| format!("?key={key}"));
+        self.place
+            .url(&format!("/orders/{}{what}{query}", order.number))
     }
 }
 
@@ -194,7 +197,11 @@ fn sums(whole: &Whole, texts: &'static OrderTexts, locale: Locale) -> Vec<SumRow
         strong: false,
     };
     let mut sums = vec![row(texts.subtotal, order.subtotal)];
-    for discount in whole.discounts.iter().filter(|discount| discount.amount > 0) {
+    for discount in whole
+        .discounts
+        .iter()
+        .filter(|discount| discount.amount > 0)
+    {
         sums.push(row(&discount.label, -discount.amount));
     }
     sums.push(if order.shipping == 0 {
@@ -228,7 +235,11 @@ fn lines(whole: &Whole, place: &Place, texts: &OrderTexts) -> Vec<LineRow> {
             options: line.options_text.clone(),
             pieces: (texts.pieces)(line.quantity),
             cancelled: (line.cancelled > 0).then(|| {
-                format!("{} {}", (texts.pieces)(line.cancelled), texts.item_cancelled)
+                format!(
+                    "{} {}",
+                    (texts.pieces)(line.cancelled),
+                    texts.item_cancelled
+                )
             }),
             total: amount(line.total, whole.order.currency, place.locale),
             picture: line
@@ -498,7 +509,9 @@ async fn list(
     let texts = OrderTexts::of(place.locale);
     let id = customer.0.id;
     let list = crate::admin::page::Query::new("orders page", &id);
-    let before = list.after::<i64>(query.before.as_deref())?.unwrap_or(i64::MAX);
+    let before = list
+        .after::<i64>(query.before.as_deref())?
+        .unwrap_or(i64::MAX);
     let orders = state
         .read(move |connection| {
             Box::pin(async move { Ok(store::of_customer(connection, id, before, ROWS + 1).await?) })

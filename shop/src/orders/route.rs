@@ -55,7 +55,9 @@ pub async fn mine(
 ) -> Answer {
     let rows = limit(query.limit)?;
     let list = Query::new("me/orders", &customer.0.id);
-    let before = list.after::<i64>(query.after.as_deref())?.unwrap_or(i64::MAX);
+    let before = list
+        .after::<i64>(query.after.as_deref())?
+        .unwrap_or(i64::MAX);
     let id = customer.0.id;
     let orders = state
         .read(move |connection| {

@@ -5,9 +5,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::model::{
-    Discount, FulfilmentState, Line, Order, OrderState, PaymentState, ReviewState,
-};
+use super::model::{Discount, FulfilmentState, Line, Order, OrderState, PaymentState, ReviewState};
 use super::store::OrderEvent;
 
 /// An order in a list.

@@ -94,11 +94,10 @@ pub fn country_name(code: &str, locale: Locale) -> &str {
 
 /// Countries with their names, in the order in which a reader of the language looks for them.
 #[must_use]
-pub fn named<'c>(
-    codes: impl Iterator<Item = &'c str>,
-    locale: Locale,
-) -> Vec<(&'c str, &'c str)> {
-    let mut named: Vec<_> = codes.map(|code| (code, country_name(code, locale))).collect();
+pub fn named<'c>(codes: impl Iterator<Item = &'c str>, locale: Locale) -> Vec<(&'c str, &'c str)> {
+    let mut named: Vec<_> = codes
+        .map(|code| (code, country_name(code, locale)))
+        .collect();
     if locale == Locale::En {
         // Accented first letters stand beside the plain ones.
         named.sort_by_key(|(_, name)| name.replace('Å', "A"));

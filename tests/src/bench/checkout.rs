@@ -286,7 +286,9 @@ async fn order(
         total: 1500,
         shipping_method: Some("post".to_owned()),
         shipping_name: "Post".to_owned(),
-        shipping_address: Some(serde_json::json!({ "name": "Ada Buyer", "line1": "Lindenstraße 1", "city": "Berlin", "country": "DE" })),
+        shipping_address: Some(
+            serde_json::json!({ "name": "Ada Buyer", "line1": "Lindenstraße 1", "city": "Berlin", "country": "DE" }),
+        ),
         billing_address: None,
         ip_key: None,
         hold: Duration::from_secs(900),

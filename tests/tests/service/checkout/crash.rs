@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use panono_shop::checkout::crash::POINTS;
 use panono_tests::market::{Buyer, Cart, GOOD_CARD, Market};
 use panono_tests::wait::wait_until;
@@ -21,11 +21,14 @@ async fn crash(market: &Market, point: &str) -> Result<Cart> {
         .with("PANONO_CRASH_AT", point)
         .serve()
         .await?;
-    let lost = Buyer::at(&shop.url()).order(&cart, &cart.id, GOOD_CARD).await;
+    let lost = Buyer::at(&shop.url())
+        .order(&cart, &cart.id, GOOD_CARD)
+        .await;
     assert!(lost.is_err(), "{point}: the process did not die: {lost:?}");
     wait_until("the process to be gone", LIMIT, async || {
         shop.process().ended().is_ok_and(|ended| ended.is_some())
-    }).await?;
+    })
+    .await?;
     Ok(cart)
 }
 
@@ -39,25 +42,37 @@ async fn whoever_repeats_the_request_gets_one_order() -> Result<()> {
     let shop = market.environment.serve().await?;
     let buyer = Buyer::at(&shop.url());
     for (point, cart) in &carts {
-        let placed = wait_until(&format!("the order of {point}"), LIMIT, async || {
-            let reply = buyer.order(cart, &cart.id, GOOD_CARD).await.map_err(|error| error.to_string())?;
-            reply.placed().map(str::to_owned).ok_or(format!("{reply:?}"))
-        })
-        .await?;
+        let placed = buyer
+            .insist(cart, LIMIT)
+            .await
+            .with_context(|| format!("the order of {point}"))?;
         let again = buyer.order(cart, &cart.id, GOOD_CARD).await?;
         assert_eq!(again.placed(), Some(placed.as_str()), "{point}");
     }
     let orders = i64::try_from(POINTS.len())?;
     assert_eq!(market.count("SELECT COUNT(*) FROM orders").await?, orders);
-    assert_eq!(market.count("SELECT COUNT(*) FROM orders WHERE state = 'placed'").await?, orders);
-    assert_eq!(market.count("SELECT CAST(reserved AS SIGNED) FROM stock").await?, orders);
+    assert_eq!(
+        market
+            .count("SELECT COUNT(*) FROM orders WHERE state = 'placed'")
+            .await?,
+        orders
+    );
+    assert_eq!(
+        market
+            .count("SELECT CAST(reserved AS SIGNED) FROM stock")
+            .await?,
+        orders
+    );
     market.check().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_asks_for_again_is_ended_by_the_worker() -> Result<()> {
     let (_database, mut market) = market(1, 1_000).await?;
-    market.environment = market.environment.clone().with("PANONO_CHECKOUT_HOLD", "20");
+    market.environment = market
+        .environment
+        .clone()
+        .with("PANONO_CHECKOUT_HOLD", "20");
     for point in POINTS {
         crash(&market, point).await?;
     }
@@ -84,6 +99,11 @@ async fn what_nobody_asks_for_again_is_ended_by_the_worker() -> Result<()> {
         0
     );
     // Those whose payment stood before the process died were placed.
-    assert!(market.count("SELECT COUNT(*) FROM orders WHERE state = 'placed'").await? >= 2);
+    assert!(
+        market
+            .count("SELECT COUNT(*) FROM orders WHERE state = 'placed'")
+            .await?
+            >= 2
+    );
     market.check().await
 }

@@ -77,7 +77,11 @@ async fn a_key_is_needed_and_belongs_to_its_payload() -> Result<()> {
     );
     // What was refused because something is missing is not kept: the same key goes on when it is there.
     let unpaid = buyer
-        .send(&cart.id, Some("key"), &json!({ "expected_total": cart.total }))
+        .send(
+            &cart.id,
+            Some("key"),
+            &json!({ "expected_total": cart.total }),
+        )
         .await?;
     assert_eq!(
         (unpaid.status.as_u16(), unpaid.code()),
@@ -96,8 +100,16 @@ async fn a_key_is_needed_and_belongs_to_its_payload() -> Result<()> {
     );
     // Another cart has keys of its own.
     let second = market.cart(&[(market.variants[0], 1)], None).await?;
-    assert!(buyer.send(&second.id, Some("key"), &body).await?.placed().is_some());
-    let nobody = buyer.send("00000000000000000000000000", Some("key"), &body).await?;
+    assert!(
+        buyer
+            .send(&second.id, Some("key"), &body)
+            .await?
+            .placed()
+            .is_some()
+    );
+    let nobody = buyer
+        .send("00000000000000000000000000", Some("key"), &body)
+        .await?;
     assert_eq!(nobody.status.as_u16(), 404);
     market.check().await
 }
@@ -114,7 +126,11 @@ async fn old_keys_are_deleted_by_the_worker() -> Result<()> {
     }
     let _worker = market.environment.worker().await?;
     wait_until("the old key to go", LIMIT, async || {
-        market.count("SELECT COUNT(*) FROM idempotency_key").await.map(|count| count == 1).unwrap_or(false)
+        market
+            .count("SELECT COUNT(*) FROM idempotency_key")
+            .await
+            .map(|count| count == 1)
+            .unwrap_or(false)
     })
     .await?;
     let left: String = sqlx::query_scalar("SELECT idempotency_key FROM idempotency_key")

@@ -28,7 +28,10 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
     let through = url.replace(address, &proxy.address().to_string());
     let separator = if through.contains('?') { '&' } else { '?' };
     market.environment = panono_tests::shop::Environment::default()
-        .with("PANONO_DATABASE_WRITER_URL", &format!("{through}{separator}ssl-mode=disabled"))
+        .with(
+            "PANONO_DATABASE_WRITER_URL",
+            &format!("{through}{separator}ssl-mode=disabled"),
+        )
         .with("PANONO_PAYMENTS_TEST", "true");
     let shop = market.environment.serve().await?;
     let buyer = Buyer::at(&shop.url());
@@ -51,16 +54,14 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
         }
         lost += proxy.lost_answers() - before;
         let _ = order.await?;
-        wait_until("the order", LIMIT, async || {
-            let reply = buyer.order(&cart, &cart.id, GOOD_CARD).await.map_err(|error| error.to_string())?;
-            reply.placed().map(drop).ok_or(format!("{reply:?}"))
-        })
-        .await?;
+        buyer.insist(&cart, LIMIT).await?;
     }
     assert!(lost > 0, "no answer was lost");
     assert_eq!(market.count("SELECT COUNT(*) FROM orders").await?, 12);
     assert_eq!(
-        market.count("SELECT COUNT(*) FROM payment WHERE state IN ('authorized','captured')").await?,
+        market
+            .count("SELECT COUNT(*) FROM payment WHERE state IN ('authorized','captured')")
+            .await?,
         12
     );
     market.check().await
@@ -94,14 +95,7 @@ async fn acknowledged_orders_survive_the_primary() -> Result<()> {
                 let mut numbers = Vec::new();
                 while let Some(cart) = carts.get(next.fetch_add(1, Ordering::Relaxed)) {
                     // As a client does: the same key until there is an answer that is final.
-                    let number = wait_until("an order", LIMIT, async || {
-                        let reply = buyer
-                            .order(cart, &cart.id, GOOD_CARD)
-                            .await
-                            .map_err(|error| format!("{error:#}"))?;
-                        reply.placed().map(str::to_owned).ok_or(format!("{reply:?}"))
-                    })
-                    .await?;
+                    let number = buyer.insist(cart, LIMIT).await?;
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                     numbers.push(number);
                 }
@@ -109,7 +103,10 @@ async fn acknowledged_orders_survive_the_primary() -> Result<()> {
             })
         })
         .collect();
-    wait_until("some orders", LIMIT, async || acknowledged.load(Ordering::Relaxed) > 200).await?;
+    wait_until("some orders", LIMIT, async || {
+        acknowledged.load(Ordering::Relaxed) > 200
+    })
+    .await?;
     let primary = group.primary().await?.index();
     group.member(primary).kill()?;
     killed.store(true, Ordering::Relaxed);
@@ -119,12 +116,16 @@ async fn acknowledged_orders_survive_the_primary() -> Result<()> {
     }
     assert!(killed.load(Ordering::Relaxed));
     let after = market_after(&database, market).await?;
-    let orders: Vec<String> = sqlx::query_scalar("SELECT number FROM orders WHERE state = 'placed'")
-        .fetch_all(&after.pool)
-        .await?;
+    let orders: Vec<String> =
+        sqlx::query_scalar("SELECT number FROM orders WHERE state = 'placed'")
+            .fetch_all(&after.pool)
+            .await?;
     let there: std::collections::BTreeSet<_> = orders.iter().collect();
     for number in &numbers {
-        assert!(there.contains(number), "{number} was acknowledged and is not there");
+        assert!(
+            there.contains(number),
+            "{number} was acknowledged and is not there"
+        );
     }
     assert_eq!(there.len(), carts.len(), "each cart has one order");
     after.check().await
@@ -148,7 +149,11 @@ async fn the_cache_server_decides_nothing() -> Result<()> {
     let shop = market.environment.serve().await?;
     let mut carts = Vec::new();
     for number in 0..200_usize {
-        carts.push(market.cart(&[(market.variants[number % 4], 1)], None).await?);
+        carts.push(
+            market
+                .cart(&[(market.variants[number % 4], 1)], None)
+                .await?,
+        );
     }
     let buyer = Buyer::at(&shop.url());
     let ordering = tokio::spawn({
@@ -156,7 +161,11 @@ async fn the_cache_server_decides_nothing() -> Result<()> {
         async move { order_all(&buyer, carts, 8).await }
     });
     wait_until("the first orders", LIMIT, async || {
-        market.count("SELECT COUNT(*) FROM orders").await.map(|count| count > 20).unwrap_or(false)
+        market
+            .count("SELECT COUNT(*) FROM orders")
+            .await
+            .map(|count| count > 20)
+            .unwrap_or(false)
     })
     .await?;
     valkey.process().kill()?;

@@ -61,17 +61,26 @@ async fn an_order_is_seen_by_its_link_and_by_no_other() -> Result<()> {
         format!("{base}/nothing?key={key}"),
     ] {
         let (status, body) = get(&wrong).await?;
-        assert_eq!((status, body["code"].as_str()), (404, Some("not_found")), "{wrong}");
+        assert_eq!(
+            (status, body["code"].as_str()),
+            (404, Some("not_found")),
+            "{wrong}"
+        );
     }
     let (status, page) = {
         let answer = http::client()
-            .get(format!("{}/en/orders/{number}?key={key}&placed=1", shop.url()))
+            .get(format!(
+                "{}/en/orders/{number}?key={key}&placed=1",
+                shop.url()
+            ))
             .send()
             .await?;
         (answer.status().as_u16(), answer.text().await?)
     };
     assert_eq!(status, 200);
-    assert!(page.contains(&number) && page.contains("Thank you") && page.contains("Lindenstraße 1"));
+    assert!(
+        page.contains(&number) && page.contains("Thank you") && page.contains("Lindenstraße 1")
+    );
     Ok(())
 }
 
@@ -95,31 +104,64 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
         let (status, order) = send(Method::PATCH, &url(""), &edit).await?;
         assert_eq!(status, 200, "{order}");
         assert_eq!(order["lines"][0]["cancelled"], 1);
-        assert_eq!(order["total"], 4 * PRICE + SHIPPING, "what was ordered stays on record");
+        assert_eq!(
+            order["total"],
+            4 * PRICE + SHIPPING,
+            "what was ordered stays on record"
+        );
     }
     let refunded = "SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) FROM payment_operation WHERE kind = 'refund'";
     assert_eq!(market.count(refunded).await?, PRICE);
     for (body, field) in [
-        (json!({ "lines": [{ "position": 0, "quantity": 3 }] }), "/lines/0/quantity"),
-        (json!({ "lines": [{ "position": 7, "quantity": 0 }] }), "/lines/0/position"),
-        (json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Rue 1", "city": "Paris", "postcode": "75001", "country": "FR" } }), "/shipping_address/country"),
-        (json!({ "shipping_address": { "country": "DE" } }), "/shipping_address/name"),
+        (
+            json!({ "lines": [{ "position": 0, "quantity": 3 }] }),
+            "/lines/0/quantity",
+        ),
+        (
+            json!({ "lines": [{ "position": 7, "quantity": 0 }] }),
+            "/lines/0/position",
+        ),
+        (
+            json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Rue 1", "city": "Paris", "postcode": "75001", "country": "FR" } }),
+            "/shipping_address/country",
+        ),
+        (
+            json!({ "shipping_address": { "country": "DE" } }),
+            "/shipping_address/name",
+        ),
     ] {
         let (status, answer) = send(Method::PATCH, &url(""), &body).await?;
-        assert_eq!((status, &answer["errors"][0]["field"]), (422, &json!(field)), "{answer}");
+        assert_eq!(
+            (status, &answer["errors"][0]["field"]),
+            (422, &json!(field)),
+            "{answer}"
+        );
     }
-    let everything = json!({ "lines": [{ "position": 0, "quantity": 0 }, { "position": 1, "quantity": 0 }] });
+    let everything =
+        json!({ "lines": [{ "position": 0, "quantity": 0 }, { "position": 1, "quantity": 0 }] });
     assert_eq!(send(Method::PATCH, &url(""), &everything).await?.0, 409);
     let moved = json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Hauptstraße 2", "city": "Bonn", "postcode": "53111", "country": "DE" } });
     let (status, order) = send(Method::PATCH, &url(""), &moved).await?;
-    assert_eq!((status, &order["shipping_address"]["city"]), (200, &json!("Bonn")));
+    assert_eq!(
+        (status, &order["shipping_address"]["city"]),
+        (200, &json!("Bonn"))
+    );
     market.check().await?;
 
     for _ in 0..2 {
         let (status, order) = send(Method::POST, &url("/cancel"), &Value::Null).await?;
-        assert_eq!((status, &order["state"]), (200, &json!("cancelled")), "{order}");
+        assert_eq!(
+            (status, &order["state"]),
+            (200, &json!("cancelled")),
+            "{order}"
+        );
     }
-    assert_eq!(market.count("SELECT CAST(SUM(reserved) AS SIGNED) FROM stock").await?, 0);
+    assert_eq!(
+        market
+            .count("SELECT CAST(SUM(reserved) AS SIGNED) FROM stock")
+            .await?,
+        0
+    );
     wait_until("the money to be given back", LIMIT, async || {
         let (_, order) = get(&url("")).await.map_err(|error| error.to_string())?;
         match order["payment_state"].as_str() {
@@ -144,10 +186,16 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
         numbers.push(order(&market, &shop.url()).await?.0);
     }
     let nothing = Value::Null;
-    let first = staff.send(Method::GET, "/orders?state=placed&limit=2", &nothing).await?;
+    let first = staff
+        .send(Method::GET, "/orders?state=placed&limit=2", &nothing)
+        .await?;
     let next = first["next"].as_str().context("no second page")?;
     let second = staff
-        .send(Method::GET, &format!("/orders?state=placed&limit=2&after={next}"), &nothing)
+        .send(
+            Method::GET,
+            &format!("/orders?state=placed&limit=2&after={next}"),
+            &nothing,
+        )
         .await?;
     let listed: Vec<&str> = [&first, &second]
         .iter()
@@ -158,17 +206,32 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
     assert_eq!(listed, latest_first);
 
     let path = format!("/orders/{}", numbers[0]);
-    let held = staff.send(Method::POST, &format!("{path}/hold"), &json!({})).await?;
+    let held = staff
+        .send(Method::POST, &format!("{path}/hold"), &json!({}))
+        .await?;
     assert_eq!(held["review_state"], "pending");
-    let queue = staff.send(Method::GET, "/orders?review_state=pending", &nothing).await?;
+    let queue = staff
+        .send(Method::GET, "/orders?review_state=pending", &nothing)
+        .await?;
     assert_eq!(queue["items"].as_array().map(Vec::len), Some(1));
     staff
-        .send(Method::POST, &format!("{path}/notes"), &json!({ "text": "called, it is fine" }))
+        .send(
+            Method::POST,
+            &format!("{path}/notes"),
+            &json!({ "text": "called, it is fine" }),
+        )
         .await?;
-    let released = staff.send(Method::POST, &format!("{path}/release"), &json!({})).await?;
+    let released = staff
+        .send(Method::POST, &format!("{path}/release"), &json!({}))
+        .await?;
     assert_eq!(released["review_state"], "cleared");
-    let cancelled = staff.send(Method::POST, &format!("{path}/cancel"), &json!({})).await?;
-    assert_eq!((&cancelled["state"], &cancelled["cancel_reason"]), (&json!("cancelled"), &json!("staff")));
+    let cancelled = staff
+        .send(Method::POST, &format!("{path}/cancel"), &json!({}))
+        .await?;
+    assert_eq!(
+        (&cancelled["state"], &cancelled["cancel_reason"]),
+        (&json!("cancelled"), &json!("staff"))
+    );
     let kinds: Vec<&str> = cancelled["history"]
         .as_array()
         .unwrap()
@@ -177,13 +240,28 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
         .collect();
     assert_eq!(
         kinds,
-        ["order.created", "order.authorized", "order.placed", "order.held", "note", "order.released", "order.cancelled"]
+        [
+            "order.created",
+            "order.authorized",
+            "order.placed",
+            "order.held",
+            "note",
+            "order.released",
+            "order.cancelled"
+        ]
     );
     assert_eq!(
-        market.count("SELECT COUNT(*) FROM audit_log WHERE entity = 'order'").await?,
+        market
+            .count("SELECT COUNT(*) FROM audit_log WHERE entity = 'order'")
+            .await?,
         4
     );
-    assert!(staff.send(Method::GET, "/orders/0000-0000-000", &nothing).await.is_err());
+    assert!(
+        staff
+            .send(Method::GET, "/orders/0000-0000-000", &nothing)
+            .await
+            .is_err()
+    );
     market.check().await
 }
 
@@ -196,18 +274,25 @@ async fn a_pending_order_gives_everything_back_when_its_time_is_over() -> Result
     let cart = market.cart(&[(market.variants[0], 1)], None).await?;
     // The shopper goes to the second step and does not come back.
     let waiting = buyer.order(&cart, "first", "4000000000003220").await?;
-    assert_eq!((waiting.status.as_u16(), &waiting.body["status"]), (202, &json!("action_required")));
+    assert_eq!(
+        (waiting.status.as_u16(), &waiting.body["status"]),
+        (202, &json!("action_required"))
+    );
     assert_eq!(market.count("SELECT reserved FROM stock").await?, 1);
     let _worker = market.environment.worker().await?;
     wait_until("the piece to be free again", LIMIT, async || {
-        market.count("SELECT reserved FROM stock").await.is_ok_and(|reserved| reserved == 0)
+        market
+            .count("SELECT reserved FROM stock")
+            .await
+            .is_ok_and(|reserved| reserved == 0)
     })
     .await?;
     let number = waiting.body["number"].as_str().context("no number")?;
-    let ended: (String, String) = sqlx::query_as("SELECT state, cancel_reason FROM orders WHERE number = ?")
-        .bind(number)
-        .fetch_one(&market.pool)
-        .await?;
+    let ended: (String, String) =
+        sqlx::query_as("SELECT state, cancel_reason FROM orders WHERE number = ?")
+            .bind(number)
+            .fetch_one(&market.pool)
+            .await?;
     assert_eq!(ended, ("cancelled".to_owned(), "expired".to_owned()));
     let placed = buyer.order(&cart, "second", GOOD_CARD).await?;
     assert!(placed.placed().is_some(), "{placed:?}");

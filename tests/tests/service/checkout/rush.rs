@@ -49,7 +49,11 @@ async fn orders_of_three_lines_over_twenty_products_end_well() -> Result<()> {
     let mut carts = Vec::new();
     for number in 0..600_usize {
         // Three different ones, in an order of their own.
-        let mut places = [number * 7 % 20, (number * 11 + 5) % 20, (number * 13 + 11) % 20];
+        let mut places = [
+            number * 7 % 20,
+            (number * 11 + 5) % 20,
+            (number * 13 + 11) % 20,
+        ];
         places.rotate_left(number % 3);
         let mut lines: Vec<(i64, i64)> = Vec::new();
         for place in places {
@@ -63,7 +67,11 @@ async fn orders_of_three_lines_over_twenty_products_end_well() -> Result<()> {
     let shop = market.environment.serve().await?;
     let replies = order_all(&Buyer::at(&shop.url()), carts, CONNECTIONS).await?;
     assert_eq!(others(&replies, &["out_of_stock"]), Vec::<&_>::new());
-    assert!(counted(&replies, "placed") >= 800 / 3, "{}", counted(&replies, "placed"));
+    assert!(
+        counted(&replies, "placed") >= 800 / 3,
+        "{}",
+        counted(&replies, "placed")
+    );
     market.check().await
 }
 
@@ -78,7 +86,9 @@ async fn a_coupon_for_one_is_used_by_one_of_fifty() -> Result<()> {
     }
     let mut carts = Vec::new();
     for _ in 0..50 {
-        let mut cart = market.cart(&[(market.variants[0], 2)], Some("HALF")).await?;
+        let mut cart = market
+            .cart(&[(market.variants[0], 2)], Some("HALF"))
+            .await?;
         cart.total = 1500;
         carts.push(cart);
     }
@@ -104,7 +114,9 @@ async fn tabs_that_complete_one_cart_get_one_order() -> Result<()> {
         let tabs: Vec<_> = (0..6)
             .map(|tab| {
                 let (buyer, cart) = (buyer.clone(), cart.clone());
-                tokio::spawn(async move { buyer.order(&cart, &format!("tab-{tab}"), GOOD_CARD).await })
+                tokio::spawn(
+                    async move { buyer.order(&cart, &format!("tab-{tab}"), GOOD_CARD).await },
+                )
             })
             .collect();
         let mut replies = Vec::new();
@@ -131,12 +143,18 @@ async fn a_declined_card_leaves_the_cart_for_another() -> Result<()> {
     let shop = market.environment.serve().await?;
     let buyer = Buyer::at(&shop.url());
     let declined = buyer.order(&cart, "first", BAD_CARD).await?;
-    assert_eq!((declined.status.as_u16(), declined.code()), (402, "payment_declined"));
+    assert_eq!(
+        (declined.status.as_u16(), declined.code()),
+        (402, "payment_declined")
+    );
     assert_eq!(declined.body["failure_code"], "card_declined");
     assert_eq!(market.count("SELECT reserved FROM stock").await?, 0);
     let wrong = json!({ "expected_total": cart.total - 1, "payment": { "provider": "test", "token": GOOD_CARD } });
     let changed = buyer.send(&cart.id, Some("second"), &wrong).await?;
-    assert_eq!((changed.status.as_u16(), changed.code()), (409, "cart_changed"));
+    assert_eq!(
+        (changed.status.as_u16(), changed.code()),
+        (409, "cart_changed")
+    );
     assert_eq!(changed.body["total"], cart.total);
     let placed = buyer.order(&cart, "third", GOOD_CARD).await?;
     assert!(placed.placed().is_some(), "{placed:?}");
@@ -174,11 +192,17 @@ async fn messages_of_the_provider_that_race_the_request_place_an_order_once() ->
             .count("SELECT COUNT(*) FROM orders WHERE state = 'placed'")
             .await
             .map_err(|error| error.to_string())?;
-        if placed == 40 { Ok(()) } else { Err(format!("{placed} placed")) }
+        if placed == 40 {
+            Ok(())
+        } else {
+            Err(format!("{placed} placed"))
+        }
     })
     .await?;
     assert_eq!(
-        market.count("SELECT COUNT(*) FROM order_event WHERE kind = 'order.placed'").await?,
+        market
+            .count("SELECT COUNT(*) FROM order_event WHERE kind = 'order.placed'")
+            .await?,
         40
     );
     assert_eq!(
