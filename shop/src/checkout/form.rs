@@ -75,18 +75,6 @@ pub(crate) fn sentence(texts: &CheckoutTexts, error: &FieldError) -> &'static st
     }
 }
 
-/// An e-mail address as it was typed, if it can be one: what cannot is noticed here, what does not exist when mail comes back.
-pub(crate) fn checked_email(typed: &str) -> Result<String, String> {
-    let plausible = typed.len() <= 254
-        && !typed.contains(|letter: char| letter.is_whitespace() || letter.is_control())
-        && typed.split_once('@').is_some_and(|(name, host)| {
-            !name.is_empty() && host.contains('.') && !host.contains('@') && !host.ends_with('.')
-        });
-    plausible
-        .then(|| typed.to_owned())
-        .ok_or_else(|| "must be an e-mail address".to_owned())
-}
-
 #[derive(Template)]
 #[template(path = "checkout/field.html")]
 struct FieldTemplate<'a> {
