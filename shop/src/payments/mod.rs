@@ -11,12 +11,14 @@ pub mod authorise;
 pub mod config;
 pub mod model;
 pub mod operate;
+pub mod page;
 pub mod provider;
 pub mod record;
 pub mod signature;
 pub mod store;
 pub mod stripe;
 pub mod test_provider;
+pub mod view;
 pub mod webhook;
 pub mod worker;
 
@@ -292,10 +294,19 @@ impl Payments {
 
 /// Mounts the routes of payments in the private scope.
 pub fn routes(config: &mut actix_web::web::ServiceConfig) {
-    config.service(
-        crate::web::private::resource("/api/v1/webhooks/payments/{provider}")
-            .route(actix_web::web::post().to(webhook::post)),
-    );
+    use actix_web::web::{get, post};
+
+    use crate::web::private::resource;
+
+    config
+        .service(
+            resource("/api/v1/webhooks/payments/{provider}").route(post().to(webhook::post)),
+        )
+        .service(
+            resource("/{locale}/pay/{reference}")
+                .route(get().to(page::show))
+                .route(post().to(page::decide)),
+        );
 }
 
 /// There is no such payment.

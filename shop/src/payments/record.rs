@@ -12,6 +12,7 @@ use super::model::{
 use super::operate::{self, Why};
 use super::store::{self, NewOperation};
 use super::{AGAIN, Payments, unknown_payment};
+use crate::fulfilment;
 use crate::notify::event::EventKind;
 use crate::orders::change::{announce, may, note, transition};
 use crate::orders::{self, Order, PaymentState as OrderPayment, Transition};
@@ -359,6 +360,9 @@ async fn succeeded(
         operation.kind != OperationKind::Void,
     )
     .await?;
+    if let Some(return_id) = operation.return_id {
+        fulfilment::returns::refunded_in(connection, order, return_id).await?;
+    }
     let rest = payment.captured - payment.refunded;
     if operation.kind == OperationKind::Void
         && operate::gives_up_everything(operation, payment)
