@@ -161,7 +161,7 @@ pub(super) enum Begun {
 ///
 /// # Errors
 /// 409 while another works under the key, 422 for another payload.
-pub(super) fn claimed(claim: Claim) -> Result<Result<Option<i64>, StoredAnswer>, ApiError> {
+pub(crate) fn claimed(claim: Claim) -> Result<Result<Option<i64>, StoredAnswer>, ApiError> {
     match claim {
         Claim::Fresh => Ok(Ok(None)),
         Claim::Resumed { reference } => Ok(Ok(reference)),

@@ -6,6 +6,7 @@
 
 pub mod carriers;
 pub mod model;
+pub mod openapi;
 pub mod page;
 pub mod returns;
 pub mod route;

@@ -126,10 +126,19 @@ fn money_is_there(order: &Order, policy: CapturePolicy) -> bool {
     }
 }
 
-/// What is captured when these pieces leave: their share, with the first parcel shipping, and with the last one all that is left.
-fn share(order: &Order, lines: &[Line], pieces: &[Pieces]) -> Option<i64> {
+/// What is due when these pieces leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Their share, and with the first parcel shipping.
+    Part(i64),
+    /// It is the last parcel: everything up to this, which is what the order costs without what was cancelled.
+    UpTo(i64),
+}
+
+fn due(order: &Order, lines: &[Line], pieces: &[Pieces]) -> Due {
     let mut leaving = 0;
     let mut stays = false;
+    let mut cancelled = 0;
     for line in lines {
         let now: i64 = pieces
             .iter()
@@ -138,14 +147,15 @@ fn share(order: &Order, lines: &[Line], pieces: &[Pieces]) -> Option<i64> {
             .sum();
         stays |= line.open() > now;
         leaving += line.amount_of(line.cancelled + line.shipped, now);
+        cancelled += line.amount_of(0, line.cancelled);
     }
     if !stays {
-        return None;
+        return Due::UpTo(order.total - cancelled);
     }
     let is_first = lines.iter().all(|line| line.shipped == 0);
     let goods: i64 = lines.iter().map(|line| line.total).sum();
     let shipping = if is_first { (order.total - goods).max(0) } else { 0 };
-    Some(leaving + shipping)
+    Due::Part(leaving + shipping)
 }
 
 /// A parcel leaves: pieces are taken out of the warehouse, the order follows, and money is taken where that waits for shipments.
@@ -173,7 +183,7 @@ pub async fn ship(
         )));
     }
     let lines = orders::store::lines(connection, order.id).await?;
-    let amount = share(&order, &lines, &shipment.pieces);
+    let due = due(&order, &lines, &shipment.pieces);
     let url = tracking_number.and_then(|number| carriers::link(settings, &shipment.carrier, number));
     let left = store::shipment_ship(connection, shipment.id, tracking_number, url.as_deref()).await;
     match left {
@@ -197,21 +207,25 @@ pub async fn ship(
     }
     let data = json!({ "shipment": shipment.public_id });
     announce(connection, &order, EventKind::ShipmentShipped, actor, &data).await?;
-    let step = if amount.is_none() {
-        Transition::Ship
-    } else {
-        Transition::ShipPart
+    let step = match due {
+        Due::UpTo(_) => Transition::Ship,
+        Due::Part(_) => Transition::ShipPart,
     };
     if may(&order, step) {
         transition(connection, &mut order, step, actor, data).await?;
     }
     if settings.capture == CapturePolicy::OnShipment {
         let why = Why::new(actor, format!("shipment {}", shipment.public_id));
-        match amount {
-            Some(amount) => {
-                operate::capture_part_in(connection, order.id, amount, &why).await?;
+        let (amount, is_last) = match due {
+            Due::Part(amount) => (amount, false),
+            Due::UpTo(owed) => {
+                let captured = operate::captured_of(connection, order.id).await?;
+                (owed - captured, true)
             }
-            None => operate::capture_all_in(connection, order.id, &why).await?,
+        };
+        operate::capture_part_in(connection, order.id, amount, &why).await?;
+        if is_last {
+            operate::void_rests_in(connection, order.id, &why).await?;
         }
     }
     if let Some(number) = tracking_number {
