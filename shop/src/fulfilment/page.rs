@@ -261,12 +261,10 @@ pub async fn submit(
     };
     let wanted = wish.pieces.clone();
     match request_of(&state, pass, wish, None).await {
-        Ok(_) => Ok(see_other(&address(
-            &place,
-            whole.order.number.as_str(),
-            &link,
-            "#order-returns",
-        ))),
+        Ok(_) => {
+            let order = address(&place, whole.order.number.as_str(), &link, "");
+            Ok(see_other(&format!("{order}#order-returns")))
+        }
         // The fields of the error are numbered as the wish is.
         Err(error) if error.code == Code::Unprocessable => {
             let mut problems = Problems::default();

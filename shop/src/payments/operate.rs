@@ -402,7 +402,7 @@ impl Payments {
         };
         if operation.checks > 0 || operation.state == OperationState::Unknown {
             // Asked before: the provider may know it.
-            let (_, _) = self.look(payment.id).await?;
+            self.look(payment.id).await?;
             let now = self.operation(public_id).await?;
             if !now.state.is_open() {
                 return Ok(());

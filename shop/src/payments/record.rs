@@ -24,8 +24,6 @@ use crate::web::private::PublicId;
 pub struct Recorded {
     /// The payment as it is now.
     pub payment: Payment,
-    /// Whether it has come to another state.
-    pub changed: bool,
 }
 
 /// An order and one of its payments, both locked.
@@ -94,8 +92,7 @@ async fn record_in(
     }
     outside(connection, &mut locked, &operations, report, &actor).await?;
     let Locked { order, payment } = &mut locked;
-    let changed = payment.state != before.state;
-    if changed {
+    if payment.state != before.state {
         if payment.state == PaymentState::Failed {
             let data = json!({ "payment": payment.public_id, "code": payment.failure_code });
             announce(connection, order, EventKind::PaymentFailed, &actor, &data).await?;
@@ -107,7 +104,6 @@ async fn record_in(
     }
     Ok(Recorded {
         payment: locked.payment,
-        changed,
     })
 }
 

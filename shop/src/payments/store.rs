@@ -91,8 +91,9 @@ const SUMS_OPEN: &str = "SELECT \
 
 const EVENT_INSERT: &str =
     "INSERT IGNORE INTO payment_event (provider, event_id, payload) VALUES (?, ?, ?)";
+// Each attempt comes at twice the age of the one before.
 const EVENTS_DUE: &str = "SELECT provider, event_id, payload, attempts FROM payment_event FORCE INDEX (payment_event_open) \
-     WHERE processed_at IS NULL AND attempts < ? AND received_at <= NOW(6) - INTERVAL ? MICROSECOND ORDER BY received_at LIMIT ?";
+     WHERE processed_at IS NULL AND attempts < ? AND received_at <= NOW(6) - INTERVAL (? << attempts) MICROSECOND ORDER BY received_at LIMIT ?";
 const EVENT_DONE: &str = "UPDATE payment_event SET processed_at = NOW(6), attempts = attempts + 1, last_error = NULL \
      WHERE provider = ? AND event_id = ? AND processed_at IS NULL";
 const EVENT_FAILED: &str = "UPDATE payment_event SET attempts = attempts + 1, last_error = ? WHERE provider = ? AND event_id = ?";
@@ -768,7 +769,7 @@ pub struct PaymentEvent {
     pub attempts: i32,
 }
 
-/// Messages that have waited for so long.
+/// Messages that have waited for so long; for twice as long after each attempt.
 ///
 /// # Errors
 /// What the database answers.

@@ -16,8 +16,8 @@ use crate::web::private::{Answer, PrivateState};
 /// Messages processed at once by a web process, right after they came. The worker takes what is more.
 static AT_ONCE: Semaphore = Semaphore::const_new(4);
 
-/// How often a message is tried before it is left for a person to look at.
-pub(crate) const MOST_ATTEMPTS: i32 = 20;
+/// How often a message is tried before it is left for a person to look at: the last time after more than a day.
+pub(crate) const MOST_ATTEMPTS: i32 = 16;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +89,11 @@ impl Payments {
             drop(primary);
             // Messages about payments of somebody else's shop with the same account come here too.
             if let Some(payment) = payment {
-                let (payment, _) = self.look(payment.id).await?;
+                let (payment, answered) = self.look(payment.id).await?;
+                if !answered {
+                    return Err(ApiError::new(Code::Unavailable)
+                        .detail("the payment provider did not say what its message is about"));
+                }
                 if !payment.state.is_open() {
                     self.run_after(payment.order_id).await?;
                 }
