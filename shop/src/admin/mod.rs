@@ -296,9 +296,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/dead-letters/replay").route(web::post().to(route_outbox::replay_topic)))
         .service(resource("/dead-letters/{id}").route(web::delete().to(route_outbox::discard)))
         .service(resource("/dead-letters/{id}/replay").route(web::post().to(route_outbox::replay)))
-        .service(
-            resource("/orders/{number}/payments").route(web::get().to(route_payment::list)),
-        )
+        .service(resource("/orders/{number}/payments").route(web::get().to(route_payment::list)))
         .service(resource("/payments/{id}").route(web::get().to(route_payment::get)))
         .service(resource("/payments/{id}/captures").route(web::post().to(route_payment::capture)))
         .service(resource("/payments/{id}/void").route(web::post().to(route_payment::void)))

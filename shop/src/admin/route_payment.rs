@@ -239,7 +239,10 @@ async fn operate(
     .await?;
     finish(private, key, begun, |operations| {
         let operation = operations.first().ok_or_else(unknown_payment)?;
-        Ok((outcome(operations), serde_json::to_value(OperationView::from(operation)).map_err(ApiError::internal)?))
+        Ok((
+            outcome(operations),
+            serde_json::to_value(OperationView::from(operation)).map_err(ApiError::internal)?,
+        ))
     })
     .await
 }
@@ -252,10 +255,7 @@ pub(super) fn outcome(operations: &[Operation]) -> u16 {
         .any(|operation| operation.state == State::Failed)
     {
         409
-    } else if operations
-        .iter()
-        .any(|operation| operation.state.is_open())
-    {
+    } else if operations.iter().any(|operation| operation.state.is_open()) {
         202
     } else {
         201

@@ -161,11 +161,7 @@ async fn found(
     Ok((order, found))
 }
 
-async fn shown(
-    change: &mut Change<'_>,
-    order: &Order,
-    id: i64,
-) -> Result<StaffReturn, ApiError> {
+async fn shown(change: &mut Change<'_>, order: &Order, id: i64) -> Result<StaffReturn, ApiError> {
     let found = store::return_by_id(change.connection, id)
         .await?
         .ok_or_else(unknown_return)?;
@@ -185,31 +181,37 @@ async fn step(
 ) -> Answer {
     let staff = format!("staff:{}", actor.name);
     let input = (id, if_match, step, staff);
-    let view = run(state, actor, input, |change, (id, if_match, step, staff)| {
-        Box::pin(async move {
-            let (order, known) = found(change, id, Some(if_match)).await?;
-            let before = shown(change, &order, known.id).await?;
-            let action = match step {
-                Step::Approve => {
-                    returns::decide(change.connection, &order, &known, true, staff).await?;
-                    "return.approve"
-                }
-                Step::Reject => {
-                    returns::decide(change.connection, &order, &known, false, staff).await?;
-                    "return.reject"
-                }
-                Step::Receive { restock } => {
-                    returns::receive(change.connection, &order, &known, *restock, staff).await?;
-                    "return.receive"
-                }
-            };
-            let after = shown(change, &order, known.id).await?;
-            change
-                .audit(action, "return", known.id, Some(&before), Some(&after))
-                .await?;
-            Ok(after)
-        })
-    })
+    let view = run(
+        state,
+        actor,
+        input,
+        |change, (id, if_match, step, staff)| {
+            Box::pin(async move {
+                let (order, known) = found(change, id, Some(if_match)).await?;
+                let before = shown(change, &order, known.id).await?;
+                let action = match step {
+                    Step::Approve => {
+                        returns::decide(change.connection, &order, &known, true, staff).await?;
+                        "return.approve"
+                    }
+                    Step::Reject => {
+                        returns::decide(change.connection, &order, &known, false, staff).await?;
+                        "return.reject"
+                    }
+                    Step::Receive { restock } => {
+                        returns::receive(change.connection, &order, &known, *restock, staff)
+                            .await?;
+                        "return.receive"
+                    }
+                };
+                let after = shown(change, &order, known.id).await?;
+                change
+                    .audit(action, "return", known.id, Some(&before), Some(&after))
+                    .await?;
+                Ok(after)
+            })
+        },
+    )
     .await?;
     Ok(answer(view.details.version, &view))
 }
@@ -319,7 +321,12 @@ pub async fn refund(
     let (state, private) = states;
     let actor = staff.actor();
     let id = id.into_inner();
-    let key = Key::new("return refund", &id, idempotency::key_of(&request)?, &body.0);
+    let key = Key::new(
+        "return refund",
+        &id,
+        idempotency::key_of(&request)?,
+        &body.0,
+    );
     let why = Why::new(
         format!("staff:{}", actor.name),
         body.0.reason.clone().unwrap_or_default(),
@@ -341,8 +348,7 @@ pub async fn refund(
             }
             let (order, known) = found(change, id, None).await?;
             let before = shown(change, &order, known.id).await?;
-            let operations =
-                returns::refund(change.connection, &order, &known, *wish, why).await?;
+            let operations = returns::refund(change.connection, &order, &known, *wish, why).await?;
             idempotency::refer(change.connection, key, known.id).await?;
             let after = shown(change, &order, known.id).await?;
             change

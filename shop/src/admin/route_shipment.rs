@@ -200,10 +200,7 @@ fn name(actor: &Actor) -> String {
     format!("staff:{}", actor.name)
 }
 
-async fn view(
-    change: &mut Change<'_>,
-    shipment: &Shipment,
-) -> Result<ShipmentView, ApiError> {
+async fn view(change: &mut Change<'_>, shipment: &Shipment) -> Result<ShipmentView, ApiError> {
     let lines = orders::store::lines(change.connection, shipment.order_id).await?;
     Ok(ShipmentView::new(shipment, &lines))
 }

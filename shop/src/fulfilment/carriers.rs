@@ -12,8 +12,8 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 use super::model::ShipmentState;
-use super::store::{self, NewCarrierEvent};
 use super::shipments;
+use super::store::{self, NewCarrierEvent};
 use crate::payments::config::is_carrier_name;
 use crate::payments::provider::Forged;
 use crate::payments::webhook::refused;
@@ -208,8 +208,7 @@ mod tests {
             ..PaymentSettings::none()
         };
         let signed = |secret| signature::sign(secret, now.unix_timestamp(), b"{}");
-        let check =
-            |carrier: &str, header: &str| verify(&settings, carrier, header, b"{}", now);
+        let check = |carrier: &str, header: &str| verify(&settings, carrier, header, b"{}", now);
         assert_eq!(check("dhl", &signed("one")), Ok(()));
         assert_eq!(check("post", &signed("three")), Ok(()));
         assert_eq!(check("dhl", &signed("two")), Err(Forged::Wrong));

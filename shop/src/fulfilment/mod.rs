@@ -23,8 +23,7 @@ use crate::web::private::resource;
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(
-            resource("/api/v1/webhooks/carriers/{carrier}")
-                .route(web::post().to(carriers::post)),
+            resource("/api/v1/webhooks/carriers/{carrier}").route(web::post().to(carriers::post)),
         )
         .service(
             resource("/api/v1/orders/{number}/returns")

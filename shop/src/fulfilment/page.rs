@@ -76,10 +76,7 @@ fn address(place: &Place, number: &str, link: &LinkKey, rest: &str) -> String {
     place.url(&path)
 }
 
-async fn available(
-    state: &PrivateState,
-    whole: &Whole,
-) -> Result<BTreeMap<i64, i64>, ApiError> {
+async fn available(state: &PrivateState, whole: &Whole) -> Result<BTreeMap<i64, i64>, ApiError> {
     if !matches!(
         whole.order.state,
         OrderState::Placed | OrderState::Completed
@@ -197,11 +194,7 @@ pub async fn form(
 }
 
 /// Reads the form: what is given back, or what is wrong with it.
-fn read(
-    texts: &'static ReturnTexts,
-    lines: &[Line],
-    typed: &Typed,
-) -> Result<Wish, Problems> {
+fn read(texts: &'static ReturnTexts, lines: &[Line], typed: &Typed) -> Result<Wish, Problems> {
     let mut problems = Problems::default();
     let mut wanted = Vec::new();
     for line in lines {

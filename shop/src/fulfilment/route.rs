@@ -52,7 +52,8 @@ impl ReturnRequest {
     /// # Errors
     /// 400 when it is too long.
     pub fn wish(&self) -> Result<Wish, ApiError> {
-        let mut error = ApiError::new(crate::web::error::Code::InvalidRequest).detail("see `errors`");
+        let mut error =
+            ApiError::new(crate::web::error::Code::InvalidRequest).detail("see `errors`");
         if self.lines.len() > MOST_LINES {
             error = error.field("/lines", format!("must have at most {MOST_LINES} items"));
         }

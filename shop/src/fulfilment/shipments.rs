@@ -77,7 +77,9 @@ pub async fn pack(
             Some(_) => {
                 refused = refused.field(
                     format!("/lines/{index}/quantity"),
-                    format!("must be at most {available}: the rest has left, is packed or was cancelled"),
+                    format!(
+                        "must be at most {available}: the rest has left, is packed or was cancelled"
+                    ),
                 );
             }
             None => {
@@ -154,7 +156,11 @@ fn due(order: &Order, lines: &[Line], pieces: &[Pieces]) -> Due {
     }
     let is_first = lines.iter().all(|line| line.shipped == 0);
     let goods: i64 = lines.iter().map(|line| line.total).sum();
-    let shipping = if is_first { (order.total - goods).max(0) } else { 0 };
+    let shipping = if is_first {
+        (order.total - goods).max(0)
+    } else {
+        0
+    };
     Due::Part(leaving + shipping)
 }
 
@@ -184,7 +190,8 @@ pub async fn ship(
     }
     let lines = orders::store::lines(connection, order.id).await?;
     let due = due(&order, &lines, &shipment.pieces);
-    let url = tracking_number.and_then(|number| carriers::link(settings, &shipment.carrier, number));
+    let url =
+        tracking_number.and_then(|number| carriers::link(settings, &shipment.carrier, number));
     let left = store::shipment_ship(connection, shipment.id, tracking_number, url.as_deref()).await;
     match left {
         Ok(true) => {}
@@ -199,7 +206,9 @@ pub async fn ship(
     let mut leaving = Vec::with_capacity(shipment.pieces.len());
     for pieces in &shipment.pieces {
         if !store::line_ship(connection, order.id, *pieces).await? {
-            return Err(conflict("pieces of the parcel were cancelled: unpack it and pack anew"));
+            return Err(conflict(
+                "pieces of the parcel were cancelled: unpack it and pack anew",
+            ));
         }
         if let Some(line) = lines.iter().find(|line| line.id == pieces.line_id) {
             leaving.push((line.variant_id, pieces.quantity));

@@ -22,14 +22,18 @@ const SHIPMENT_INSERT: &str =
     "INSERT INTO shipment (public_id, order_id, carrier, state) VALUES (?, ?, ?, 'preparing')";
 const SHIPMENT_LINE_INSERT: &str =
     "INSERT INTO shipment_line (shipment_id, order_line_id, quantity) VALUES (?, ?, ?)";
-const SHIPMENTS: &str = concat!(shipment_columns!(), "WHERE order_id = ? ORDER BY id LIMIT 200");
+const SHIPMENTS: &str = concat!(
+    shipment_columns!(),
+    "WHERE order_id = ? ORDER BY id LIMIT 200"
+);
 const SHIPMENT: &str = concat!(shipment_columns!(), "WHERE public_id = ?");
 const SHIPMENT_LOCK: &str = concat!(shipment_columns!(), "WHERE id = ? FOR UPDATE");
 const SHIPMENT_ORDER: &str = "SELECT order_id FROM shipment WHERE id = ?";
-const SHIPMENT_BY_TRACKING: &str =
-    concat!(shipment_columns!(), "WHERE carrier = ? AND tracking_number = ?");
-const SHIPMENT_LINES: &str =
-    "SELECT order_line_id, quantity FROM shipment_line WHERE shipment_id = ? ORDER BY order_line_id";
+const SHIPMENT_BY_TRACKING: &str = concat!(
+    shipment_columns!(),
+    "WHERE carrier = ? AND tracking_number = ?"
+);
+const SHIPMENT_LINES: &str = "SELECT order_line_id, quantity FROM shipment_line WHERE shipment_id = ? ORDER BY order_line_id";
 const SHIPMENT_SHIP: &str = "UPDATE shipment SET state = 'shipped', tracking_number = ?, tracking_url = ?, shipped_at = NOW(6), \
      version = version + 1 WHERE id = ? AND state = 'preparing'";
 const SHIPMENT_STATE: &str = "UPDATE shipment SET state = ?, delivered_at = COALESCE(delivered_at, ?), version = version + 1 WHERE id = ?";
@@ -39,16 +43,17 @@ const LINE_RETURN: &str = "UPDATE order_line SET returned = returned + ? WHERE i
 
 const CARRIER_EVENT_INSERT: &str = "INSERT IGNORE INTO carrier_event (carrier, event_id, shipment_id, state, description, happened_at, tracking_number) \
      VALUES (?, ?, ?, ?, ?, ?, ?)";
-const CARRIER_EVENTS: &str =
-    "SELECT happened_at, state FROM carrier_event WHERE shipment_id = ? ORDER BY happened_at LIMIT 500";
-const CARRIER_EVENTS_ADOPT: &str =
-    "UPDATE carrier_event SET shipment_id = ? WHERE carrier = ? AND shipment_id IS NULL AND tracking_number = ?";
+const CARRIER_EVENTS: &str = "SELECT happened_at, state FROM carrier_event WHERE shipment_id = ? ORDER BY happened_at LIMIT 500";
+const CARRIER_EVENTS_ADOPT: &str = "UPDATE carrier_event SET shipment_id = ? WHERE carrier = ? AND shipment_id IS NULL AND tracking_number = ?";
 
 const RETURN_INSERT: &str =
     "INSERT INTO order_return (public_id, order_id, state, reason) VALUES (?, ?, 'requested', ?)";
 const RETURN_LINE_INSERT: &str =
     "INSERT INTO order_return_line (return_id, order_line_id, quantity) VALUES (?, ?, ?)";
-const RETURNS: &str = concat!(return_columns!(), "WHERE order_id = ? ORDER BY id LIMIT 200");
+const RETURNS: &str = concat!(
+    return_columns!(),
+    "WHERE order_id = ? ORDER BY id LIMIT 200"
+);
 const RETURN: &str = concat!(return_columns!(), "WHERE public_id = ?");
 const RETURN_BY_ID: &str = concat!(return_columns!(), "WHERE id = ?");
 const RETURN_LOCK: &str = concat!(return_columns!(), "WHERE id = ? FOR UPDATE");
@@ -56,14 +61,12 @@ const RETURNS_LIST: &str = concat!(
     return_columns!(),
     "WHERE state = ? AND id < ? ORDER BY id DESC LIMIT ?"
 );
-const RETURN_LINES: &str =
-    "SELECT order_line_id, quantity FROM order_return_line WHERE return_id = ? ORDER BY order_line_id";
+const RETURN_LINES: &str = "SELECT order_line_id, quantity FROM order_return_line WHERE return_id = ? ORDER BY order_line_id";
 const RETURN_STATE: &str =
     "UPDATE order_return SET state = ?, version = version + 1 WHERE id = ? AND state = ?";
 const RETURN_REFUND: &str =
     "UPDATE order_return SET refund = ?, version = version + 1 WHERE id = ?";
-const RETURN_RESTOCKED: &str =
-    "UPDATE order_return_line SET restocked = TRUE WHERE return_id = ?";
+const RETURN_RESTOCKED: &str = "UPDATE order_return_line SET restocked = TRUE WHERE return_id = ?";
 const RETURN_PAID_BACK: &str = "SELECT CAST(COALESCE(SUM(IF(state = 'succeeded', amount, 0)), 0) AS SIGNED), \
      CAST(COALESCE(SUM(IF(state IN ('started', 'unknown'), amount, 0)), 0) AS SIGNED) \
      FROM payment_operation JOIN (SELECT id AS of_payment FROM payment WHERE order_id = ?) AS paid ON paid.of_payment = payment_operation.payment_id \
@@ -150,8 +153,9 @@ async fn whole_shipment(
     connection: &mut MySqlConnection,
     row: ShipmentRow,
 ) -> Result<Shipment, sqlx::Error> {
-    let state = ShipmentState::from_name(&row.state)
-        .ok_or_else(|| sqlx::Error::Decode("a shipment is in a state that this release does not know".into()))?;
+    let state = ShipmentState::from_name(&row.state).ok_or_else(|| {
+        sqlx::Error::Decode("a shipment is in a state that this release does not know".into())
+    })?;
     Ok(Shipment {
         pieces: pieces(connection, SHIPMENT_LINES, row.id).await?,
         id: row.id,
@@ -172,8 +176,9 @@ async fn whole_return(
     connection: &mut MySqlConnection,
     row: ReturnRow,
 ) -> Result<Return, sqlx::Error> {
-    let state = ReturnState::from_name(&row.state)
-        .ok_or_else(|| sqlx::Error::Decode("a return is in a state that this release does not know".into()))?;
+    let state = ReturnState::from_name(&row.state).ok_or_else(|| {
+        sqlx::Error::Decode("a return is in a state that this release does not know".into())
+    })?;
     Ok(Return {
         pieces: pieces(connection, RETURN_LINES, row.id).await?,
         id: row.id,

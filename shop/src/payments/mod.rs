@@ -299,9 +299,7 @@ pub fn routes(config: &mut actix_web::web::ServiceConfig) {
     use crate::web::private::resource;
 
     config
-        .service(
-            resource("/api/v1/webhooks/payments/{provider}").route(post().to(webhook::post)),
-        )
+        .service(resource("/api/v1/webhooks/payments/{provider}").route(post().to(webhook::post)))
         .service(
             resource("/{locale}/pay/{reference}")
                 .route(get().to(page::show))

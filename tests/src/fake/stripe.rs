@@ -58,8 +58,9 @@ impl Books {
 
     fn tell(&mut self, kind: &str, object: &Value) {
         let id = self.id("evt");
-        self.events
-            .push(json!({ "id": id, "object": "event", "type": kind, "data": { "object": object } }));
+        self.events.push(
+            json!({ "id": id, "object": "event", "type": kind, "data": { "object": object } }),
+        );
     }
 }
 
@@ -87,7 +88,8 @@ impl FakeStripe {
             ..Books::default()
         }));
         let shared = Arc::clone(&books);
-        let service = FakeService::start(move |request| answer(&mut locked(&shared), request)).await;
+        let service =
+            FakeService::start(move |request| answer(&mut locked(&shared), request)).await;
         Self { service, books }
     }
 
@@ -206,7 +208,13 @@ impl FakeStripe {
     ///
     /// # Errors
     /// When the shop does not answer.
-    pub async fn send(&self, shop: &str, event: &Value, secret: &str, timestamp: i64) -> Result<u16> {
+    pub async fn send(
+        &self,
+        shop: &str,
+        event: &Value,
+        secret: &str,
+        timestamp: i64,
+    ) -> Result<u16> {
         let body = event.to_string();
         let header = signature::sign(secret, timestamp, body.as_bytes());
         let answer = http::client()
@@ -328,7 +336,10 @@ fn carry_out(books: &mut Books, request: &Request) -> (u16, Value) {
                 .rev()
                 .filter(|refund| refund["payment_intent"].as_str() == wanted.as_deref())
                 .collect();
-            (200, json!({ "object": "list", "data": data, "has_more": false }))
+            (
+                200,
+                json!({ "object": "list", "data": data, "has_more": false }),
+            )
         }
         _ => error(404, "invalid_request_error", "url_invalid"),
     }
@@ -381,7 +392,11 @@ fn confirm(books: &mut Books, id: &str, form: &BTreeMap<String, String>) -> (u16
         return error(404, "invalid_request_error", "resource_missing");
     };
     if intent["status"] != "requires_payment_method" {
-        return error(400, "invalid_request_error", "payment_intent_unexpected_state");
+        return error(
+            400,
+            "invalid_request_error",
+            "payment_intent_unexpected_state",
+        );
     }
     let decline = match form.get("payment_method").map(String::as_str) {
         Some("pm_card_visa" | "pm_card_mastercard") => {
@@ -403,7 +418,8 @@ fn confirm(books: &mut Books, id: &str, form: &BTreeMap<String, String>) -> (u16
         _ => return error(400, "invalid_request_error", "resource_missing"),
     };
     if let Some(code) = decline {
-        let problem = json!({ "type": "card_error", "code": "card_declined", "decline_code": code });
+        let problem =
+            json!({ "type": "card_error", "code": "card_declined", "decline_code": code });
         intent["last_payment_error"] = problem.clone();
         let declined = intent.clone();
         books.tell("payment_intent.payment_failed", &declined);
@@ -428,7 +444,11 @@ fn capture(books: &mut Books, id: &str, form: &BTreeMap<String, String>) -> (u16
     let capturable = intent["amount_capturable"].as_i64().unwrap_or(0);
     let amount = number(form, "amount_to_capture").unwrap_or(capturable);
     if intent["status"] != "requires_capture" {
-        return error(400, "invalid_request_error", "payment_intent_unexpected_state");
+        return error(
+            400,
+            "invalid_request_error",
+            "payment_intent_unexpected_state",
+        );
     }
     if amount > capturable || amount <= 0 {
         return error(400, "invalid_request_error", "amount_too_large");
@@ -441,7 +461,11 @@ fn capture(books: &mut Books, id: &str, form: &BTreeMap<String, String>) -> (u16
     intent["amount_received"] = json!(received);
     let done = last || amount == capturable;
     intent["amount_capturable"] = json!(if done { 0 } else { capturable - amount });
-    intent["status"] = json!(if done { "succeeded" } else { "requires_capture" });
+    intent["status"] = json!(if done {
+        "succeeded"
+    } else {
+        "requires_capture"
+    });
     for (name, value) in metadata(form) {
         intent["metadata"][name] = json!(value);
     }
@@ -449,7 +473,10 @@ fn capture(books: &mut Books, id: &str, form: &BTreeMap<String, String>) -> (u16
     books
         .effects
         .push(("capture".to_owned(), id.to_owned(), amount));
-    books.tell("charge.captured", &json!({ "object": "charge", "id": "ch_1", "payment_intent": id }));
+    books.tell(
+        "charge.captured",
+        &json!({ "object": "charge", "id": "ch_1", "payment_intent": id }),
+    );
     (200, intent)
 }
 
@@ -461,7 +488,11 @@ fn cancel(books: &mut Books, id: &str) -> (u16, Value) {
         intent["status"].as_str(),
         Some("succeeded" | "canceled" | "processing")
     ) {
-        return error(400, "invalid_request_error", "payment_intent_unexpected_state");
+        return error(
+            400,
+            "invalid_request_error",
+            "payment_intent_unexpected_state",
+        );
     }
     let held = intent["amount_capturable"].as_i64().unwrap_or(0);
     intent["status"] = json!("canceled");

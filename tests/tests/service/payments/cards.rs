@@ -31,11 +31,7 @@ async fn each_card_does_what_it_is_for() -> Result<()> {
             Behaviour::CaptureRefused => (201, "placed", "authorized"),
             _ => (201, "placed", "paid"),
         };
-        ensure!(
-            reply.status.as_u16() == status,
-            "{}: {reply:?}",
-            card.name
-        );
+        ensure!(reply.status.as_u16() == status, "{}: {reply:?}", card.name);
         wait_for_state(&market, state)
             .await
             .with_context(|| card.name)?;
@@ -73,7 +69,10 @@ async fn second_step(decision: &str) -> Result<(super::Market, String)> {
     let _worker = market.environment.worker().await?;
     let cart = cart(&market).await?;
     let reply = pay(&Buyer::at(&shop.url()), &cart, "test", "4000000000003220").await?;
-    ensure!(reply.status == 202 && reply.body["status"] == "action_required", "{reply:?}");
+    ensure!(
+        reply.status == 202 && reply.body["status"] == "action_required",
+        "{reply:?}"
+    );
     let address = reply.body["url"].as_str().context("no address")?;
     let path = address.split_once("/en/pay/").context("another page")?.1;
     let page = format!("{}/en/pay/{path}", shop.url());
@@ -81,8 +80,16 @@ async fn second_step(decision: &str) -> Result<(super::Market, String)> {
     let shown = client.get(&page).send().await?;
     ensure!(shown.status() == 200, "{}", shown.status());
     let html = shown.text().await?;
-    ensure!(html.contains("$25.00") && html.contains("Approve the payment"), "{html}");
-    let chinese = client.get(page.replace("/en/", "/zh-cn/")).send().await?.text().await?;
+    ensure!(
+        html.contains("$25.00") && html.contains("Approve the payment"),
+        "{html}"
+    );
+    let chinese = client
+        .get(page.replace("/en/", "/zh-cn/"))
+        .send()
+        .await?
+        .text()
+        .await?;
     ensure!(chinese.contains("确认付款"), "{chinese}");
     let decided = client
         .post(&page)
@@ -91,13 +98,27 @@ async fn second_step(decision: &str) -> Result<(super::Market, String)> {
         .await?;
     ensure!(decided.status() == 303, "{}", decided.status());
     let back = decided.headers()["location"].to_str()?.to_owned();
-    ensure!(back.contains("/en/checkout/return/") && back.contains("key="), "{back}");
+    ensure!(
+        back.contains("/en/checkout/return/") && back.contains("key="),
+        "{back}"
+    );
     let path = back.split_once("/en/").context("no path")?.1;
-    let returned = client.get(format!("{}/en/{path}", shop.url())).send().await?;
+    let returned = client
+        .get(format!("{}/en/{path}", shop.url()))
+        .send()
+        .await?;
     ensure!(returned.status().is_redirection(), "{}", returned.status());
     // Deciding again changes nothing.
-    client.post(&page).form(&[("decision", "decline")]).send().await?;
-    let wanted = if decision == "approve" { "placed" } else { "cancelled" };
+    client
+        .post(&page)
+        .form(&[("decision", "decline")])
+        .send()
+        .await?;
+    let wanted = if decision == "approve" {
+        "placed"
+    } else {
+        "cancelled"
+    };
     wait_for_state(&market, wanted).await?;
     let location = returned.headers()["location"].to_str()?.to_owned();
     Ok((market, location))
@@ -114,8 +135,18 @@ async fn a_second_step_leads_to_the_order() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_step_that_is_declined_holds_nothing() -> Result<()> {
     let (market, _) = second_step("decline").await?;
-    assert_eq!(market.count("SELECT CAST(SUM(reserved) AS SIGNED) FROM stock").await?, 0);
-    assert_eq!(market.count("SELECT CAST(SUM(authorized) AS SIGNED) FROM test_payment").await?, 0);
+    assert_eq!(
+        market
+            .count("SELECT CAST(SUM(reserved) AS SIGNED) FROM stock")
+            .await?,
+        0
+    );
+    assert_eq!(
+        market
+            .count("SELECT CAST(SUM(authorized) AS SIGNED) FROM test_payment")
+            .await?,
+        0
+    );
     market.check().await
 }
 
@@ -135,7 +166,12 @@ async fn concurrent_refunds_never_exceed_what_was_captured() -> Result<()> {
             tokio::spawn(async move {
                 let body = json!({ "amount": 300, "reason": "goodwill" });
                 staff
-                    .ask(Method::POST, &path, &body, Some(&format!("refund-{number}")))
+                    .ask(
+                        Method::POST,
+                        &path,
+                        &body,
+                        Some(&format!("refund-{number}")),
+                    )
                     .await
             })
         })
@@ -158,10 +194,16 @@ async fn concurrent_refunds_never_exceed_what_was_captured() -> Result<()> {
     assert_eq!((status, &again), (201, &first));
     assert_eq!(first["amount"], TOTAL % 300);
     let (status, mismatch) = staff.ask(Method::POST, &path, &body, Some("rest")).await?;
-    assert_eq!((status, mismatch["code"].as_str()), (422, Some("idempotency_mismatch")));
+    assert_eq!(
+        (status, mismatch["code"].as_str()),
+        (422, Some("idempotency_mismatch"))
+    );
     let (status, _) = staff.ask(Method::POST, &path, &body, None).await?;
     assert_eq!(status, 400);
-    assert_eq!(market.count("SELECT refunded FROM test_payment").await?, TOTAL);
+    assert_eq!(
+        market.count("SELECT refunded FROM test_payment").await?,
+        TOTAL
+    );
     assert_eq!(order(&market, "payment_state").await?, "refunded");
     sums_agree(&market).await
 }
@@ -169,35 +211,66 @@ async fn concurrent_refunds_never_exceed_what_was_captured() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn money_is_captured_in_parts_and_the_rest_let_go() -> Result<()> {
     let (_database, mut market) = market().await?;
-    market.environment = market.environment.clone().with("PANONO_PAYMENT_CAPTURE", "on_shipment");
+    market.environment = market
+        .environment
+        .clone()
+        .with("PANONO_PAYMENT_CAPTURE", "on_shipment");
     let shop = market.environment.serve().await?;
     let staff = Staff::new(&market.environment, &shop.url()).await?;
     let cart = cart(&market).await?;
     pay(&Buyer::at(&shop.url()), &cart, "test", "4242424242424242").await?;
     let path = format!("/payments/{}", payment(&market).await?);
     let (status, _) = staff
-        .ask(Method::POST, &format!("{path}/refunds"), &json!({ "amount": 1 }), Some("early"))
+        .ask(
+            Method::POST,
+            &format!("{path}/refunds"),
+            &json!({ "amount": 1 }),
+            Some("early"),
+        )
         .await?;
     assert_eq!(status, 409, "nothing was captured yet");
     for (key, amount) in [("one", 1000), ("two", 400)] {
         let (status, captured) = staff
-            .ask(Method::POST, &format!("{path}/captures"), &json!({ "amount": amount }), Some(key))
+            .ask(
+                Method::POST,
+                &format!("{path}/captures"),
+                &json!({ "amount": amount }),
+                Some(key),
+            )
             .await?;
-        assert_eq!((status, captured["state"].as_str()), (201, Some("succeeded")), "{captured}");
+        assert_eq!(
+            (status, captured["state"].as_str()),
+            (201, Some("succeeded")),
+            "{captured}"
+        );
     }
     assert_eq!(order(&market, "payment_state").await?, "partially_captured");
     let too_much = json!({ "amount": TOTAL - 1400 + 1 });
     let (status, refused) = staff
-        .ask(Method::POST, &format!("{path}/captures"), &too_much, Some("three"))
+        .ask(
+            Method::POST,
+            &format!("{path}/captures"),
+            &too_much,
+            Some("three"),
+        )
         .await?;
     assert_eq!((status, refused["code"].as_str()), (409, Some("conflict")));
     let (status, voided) = staff
-        .ask(Method::POST, &format!("{path}/void"), &json!({}), Some("four"))
+        .ask(
+            Method::POST,
+            &format!("{path}/void"),
+            &json!({}),
+            Some("four"),
+        )
         .await?;
     assert_eq!(status, 201, "{voided}");
     let (_, shown) = staff.ask(Method::GET, &path, &json!({}), None).await?;
     assert_eq!(
-        (&shown["authorized"], &shown["captured"], &shown["capturable"]),
+        (
+            &shown["authorized"],
+            &shown["captured"],
+            &shown["capturable"]
+        ),
         (&json!(1400), &json!(1400), &json!(0))
     );
     assert_eq!(order(&market, "payment_state").await?, "paid");
@@ -225,7 +298,11 @@ async fn what_the_provider_refuses_is_told_and_costs_nothing() -> Result<()> {
         let body = json!({ "amount": amount });
         let (answered, refund) = staff.ask(Method::POST, &path, &body, Some("r")).await?;
         assert_eq!(answered, status, "{card}: {refund}");
-        let wanted = if status == 409 { "paid" } else { "partially_refunded" };
+        let wanted = if status == 409 {
+            "paid"
+        } else {
+            "partially_refunded"
+        };
         wait_for_payment_state(&market, wanted).await?;
     }
     let asked_once = "SELECT COUNT(*) FROM test_payment_effect WHERE kind = 'refund'";

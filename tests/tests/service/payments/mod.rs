@@ -75,7 +75,9 @@ async fn order(market: &Market, column: &'static str) -> Result<String> {
         "state" => "SELECT state FROM orders ORDER BY id DESC LIMIT 1",
         _ => "SELECT payment_state FROM orders ORDER BY id DESC LIMIT 1",
     };
-    Ok(sqlx::query_scalar(statement).fetch_one(&market.pool).await?)
+    Ok(sqlx::query_scalar(statement)
+        .fetch_one(&market.pool)
+        .await?)
 }
 
 async fn wait_for_payment_state(market: &Market, wanted: &str) -> Result<()> {
@@ -113,7 +115,10 @@ async fn sums_agree(market: &Market) -> Result<()> {
              OR p.refunded <> (SELECT COALESCE(SUM(amount), 0) FROM payment_operation o WHERE o.payment_id = p.id AND o.kind = 'refund' AND o.state <> 'failed')",
         )
         .await?;
-    anyhow::ensure!(wrong == 0, "sums of {wrong} payments differ from their operations");
+    anyhow::ensure!(
+        wrong == 0,
+        "sums of {wrong} payments differ from their operations"
+    );
     Ok(())
 }
 

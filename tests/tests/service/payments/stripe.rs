@@ -25,14 +25,19 @@ async fn a_card_is_authorised_and_captured_with_keys_and_a_pinned_version() -> R
     wait_for_payment_state(&market, "paid").await?;
     for request in stripe.requests() {
         ensure!(request.header("stripe-version") == "2025-09-30.clover");
-        ensure!(request.method == "GET" || !request.header("idempotency-key").is_empty(), "{}", request.target);
+        ensure!(
+            request.method == "GET" || !request.header("idempotency-key").is_empty(),
+            "{}",
+            request.target
+        );
     }
     let intent = &stripe.intents()[0];
     assert_eq!(text(&intent["capture_method"]), "manual");
     assert_eq!(intent["amount_received"], TOTAL);
-    let card: (String, String) = sqlx::query_as("SELECT fingerprint, CAST(method->>'$.last4' AS CHAR) FROM payment")
-        .fetch_one(&market.pool)
-        .await?;
+    let card: (String, String) =
+        sqlx::query_as("SELECT fingerprint, CAST(method->>'$.last4' AS CHAR) FROM payment")
+            .fetch_one(&market.pool)
+            .await?;
     assert_eq!(card, ("Xt5EWLLDS7FJjR1c".to_owned(), "4242".to_owned()));
     sums_agree(&market).await?;
     market.check().await
@@ -44,15 +49,19 @@ async fn declines_leave_the_cart_and_hold_nothing() -> Result<()> {
     let shop = market.environment.serve().await?;
     let buyer = Buyer::at(&shop.url());
     for (token, code) in [
-        ("pm_card_chargeDeclinedInsufficientFunds", "insufficient_funds"),
+        (
+            "pm_card_chargeDeclinedInsufficientFunds",
+            "insufficient_funds",
+        ),
         ("pm_card_unknown", "resource_missing"),
     ] {
         let cart = cart(&market).await?;
         let reply = pay(&buyer, &cart, "stripe", token).await?;
         assert_eq!(reply.code(), "payment_declined", "{reply:?}");
-        let failure: String = sqlx::query_scalar("SELECT failure_code FROM payment ORDER BY id DESC LIMIT 1")
-            .fetch_one(&market.pool)
-            .await?;
+        let failure: String =
+            sqlx::query_scalar("SELECT failure_code FROM payment ORDER BY id DESC LIMIT 1")
+                .fetch_one(&market.pool)
+                .await?;
         assert_eq!(failure, code);
     }
     assert_eq!(stripe.sum("authorize"), 0);
@@ -67,7 +76,10 @@ async fn troubled(kind: &'static str, trouble: Trouble) -> Result<(i64, i64, Str
     stripe.trouble(kind, trouble);
     let cart = cart(&market).await?;
     let reply = pay(&Buyer::at(&shop.url()), &cart, "stripe", "pm_card_visa").await?;
-    ensure!([201, 202, 402].contains(&reply.status.as_u16()), "{reply:?}");
+    ensure!(
+        [201, 202, 402].contains(&reply.status.as_u16()),
+        "{reply:?}"
+    );
     let ended = wait_until("the order to be decided", LIMIT, async || {
         let state = order(&market, "state").await.ok()?;
         let paid = order(&market, "payment_state").await.ok()?;
@@ -110,7 +122,12 @@ async fn captures_that_did_not_arrive_are_asked_again_with_the_same_key() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_payment_that_cannot_be_opened_has_failed() -> Result<()> {
-    for trouble in [Trouble::LoseAnswer, Trouble::LoseRequest, Trouble::Fail, Trouble::TooMany] {
+    for trouble in [
+        Trouble::LoseAnswer,
+        Trouble::LoseRequest,
+        Trouble::Fail,
+        Trouble::TooMany,
+    ] {
         let ended = troubled("open", trouble).await?;
         assert_eq!(ended, (0, 0, "cancelled".to_owned()), "{trouble:?}");
     }
@@ -130,14 +147,20 @@ async fn an_answer_lost_with_its_process_is_found_by_the_worker() -> Result<()> 
         let (buyer, cart) = (buyer.clone(), cart.clone());
         tokio::spawn(async move { pay(&buyer, &cart, "stripe", "pm_card_visa").await })
     };
-    wait_until("the money to be held", LIMIT, async || stripe.sum("authorize") == TOTAL).await?;
+    wait_until("the money to be held", LIMIT, async || {
+        stripe.sum("authorize") == TOTAL
+    })
+    .await?;
     shop.process().kill()?;
     let _ = waiting.await?;
     proxy.set(Mode::Pass).await?;
     let _worker = environment.worker().await?;
     wait_for_state(&market, "placed").await?;
     wait_for_payment_state(&market, "paid").await?;
-    assert_eq!((stripe.sum("authorize"), stripe.sum("capture")), (TOTAL, TOTAL));
+    assert_eq!(
+        (stripe.sum("authorize"), stripe.sum("capture")),
+        (TOTAL, TOTAL)
+    );
     assert_eq!(market.count("SELECT COUNT(*) FROM orders").await?, 1);
     sums_agree(&market).await?;
     market.check().await
@@ -160,7 +183,10 @@ async fn refunds_may_be_pending_and_may_come_back() -> Result<()> {
     stripe.end_refunds("failed");
     stripe.send_all(&shop.url()).await?;
     wait_until("the money to be the shop's again", LIMIT, async || {
-        market.count("SELECT refunded FROM payment").await.is_ok_and(|refunded| refunded == 0)
+        market
+            .count("SELECT refunded FROM payment")
+            .await
+            .is_ok_and(|refunded| refunded == 0)
     })
     .await?;
     assert_eq!(order(&market, "payment_state").await?, "paid");
@@ -179,12 +205,21 @@ async fn an_order_that_is_given_up_holds_no_money() -> Result<()> {
     market.environment = market.environment.clone().with("PANONO_CHECKOUT_HOLD", "1");
     let shop = market.environment.serve().await?;
     let cart = cart(&market).await?;
-    let reply = pay(&Buyer::at(&shop.url()), &cart, "stripe", "pm_card_threeDSecure2Required").await?;
+    let reply = pay(
+        &Buyer::at(&shop.url()),
+        &cart,
+        "stripe",
+        "pm_card_threeDSecure2Required",
+    )
+    .await?;
     assert_eq!(reply.status, 202, "{reply:?}");
     let _worker = market.environment.worker().await?;
     wait_for_state(&market, "cancelled").await?;
     wait_until("the intent to be canceled", LIMIT, async || {
-        stripe.intents().iter().all(|intent| intent["status"] == "canceled")
+        stripe
+            .intents()
+            .iter()
+            .all(|intent| intent["status"] == "canceled")
     })
     .await?;
     // The shopper passes the second step after all, too late.
