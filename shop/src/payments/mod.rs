@@ -16,6 +16,7 @@ pub mod provider;
 pub mod record;
 pub mod signature;
 pub mod store;
+pub mod store_event;
 pub mod stripe;
 pub mod test_provider;
 pub mod view;
@@ -47,12 +48,17 @@ use store::NewPayment;
 use stripe::Stripe;
 use test_provider::TestProvider;
 
-/// Every statement of payments with its name, so that a test can prepare all of them.
+/// Every statement of payments and fulfilment with its name, so that a test can prepare all of them.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [store::STATEMENTS, test_provider::store::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        store::STATEMENTS,
+        store_event::STATEMENTS,
+        test_provider::store::STATEMENTS,
+        crate::fulfilment::store::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// For how long whoever asks a provider has a payment or an operation for itself: longer than any provider may take.

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use super::provider::Forged;
-use super::{Payments, store};
+use super::{Payments, store, store_event};
 use crate::db::DbError;
 use crate::web::error::{ApiError, Code, Problem};
 use crate::web::private::{Answer, PrivateState};
@@ -55,7 +55,7 @@ impl Payments {
                 let (event_id, payload) = (event_id.clone(), payload.clone());
                 Box::pin(async move {
                     Ok::<_, DbError>(
-                        store::event_insert(connection, name, &event_id, &payload).await?,
+                        store_event::insert(connection, name, &event_id, &payload).await?,
                     )
                 })
             })
@@ -100,7 +100,7 @@ impl Payments {
             }
         }
         let mut primary = self.db().primary().await?;
-        Ok(store::event_done(&mut primary.connection, provider_name, event_id).await?)
+        Ok(store_event::done(&mut primary.connection, provider_name, event_id).await?)
     }
 
     pub(crate) async fn process_or_note(&self, provider: &str, event_id: &str, body: &[u8]) {
@@ -116,7 +116,7 @@ impl Payments {
         );
         if let Ok(mut primary) = self.db().primary().await
             && let Err(error) =
-                store::event_failed(&mut primary.connection, provider, event_id, &text).await
+                store_event::failed(&mut primary.connection, provider, event_id, &text).await
         {
             tracing::debug!(%error, "the failure of a message could not be noted");
         }

@@ -125,3 +125,18 @@ async fn sums_agree(market: &Market) -> Result<()> {
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_fits_the_schema() -> Result<()> {
+    use sqlx::{Executor as _, SqlSafeStr as _};
+
+    let (_database, market) = market().await?;
+    for (name, statement) in panono_shop::payments::statements() {
+        market
+            .pool
+            .prepare(statement.into_sql_str())
+            .await
+            .with_context(|| name)?;
+    }
+    Ok(())
+}
