@@ -163,7 +163,6 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .configure(crate::checkout::routes)
         .configure(crate::orders::routes)
         .configure(crate::fulfilment::routes)
-        // One line for each domain: .configure(crate::cart::routes)
         .default_service(web::to(guard::unknown_address))
         .wrap(from_fn(guard::protect))
         .wrap(from_fn(request_id::middleware));
