@@ -12,6 +12,7 @@ pub mod content;
 pub mod db;
 pub mod edge;
 pub mod export;
+pub mod fulfilment;
 pub mod idempotency;
 pub mod import;
 pub mod media;

@@ -1,5 +1,7 @@
 //! Somebody else's service, spoken to over real HTTP: it records what it is asked and answers as the test says.
 
+pub mod stripe;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -84,6 +84,38 @@ impl Staff {
         Ok(serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// Sends a request with whatever version and, if one is given, an idempotency key. Answers status and body, whatever they are.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn ask(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        body: &Value,
+        key: Option<&str>,
+    ) -> Result<(u16, Value)> {
+        let mut request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(&self.token)
+            .header("If-Match", "*")
+            .json(body);
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", format!("\"{key}\""));
+        }
+        let answer = request
+            .send()
+            .await
+            .context("the staff API did not answer")?;
+        let status = answer.status().as_u16();
+        let text = answer
+            .text()
+            .await
+            .context("the staff API's answer broke off")?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::Null)))
+    }
+
     /// Makes and publishes a product with one variant, a price and stock.
     ///
     /// # Errors

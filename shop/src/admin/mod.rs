@@ -19,9 +19,12 @@ pub mod promotion;
 pub mod route_category;
 pub mod route_order;
 pub mod route_outbox;
+pub mod route_payment;
 pub mod route_product;
 pub mod route_promotion;
+pub mod route_return;
 pub mod route_selling;
+pub mod route_shipment;
 pub mod route_stock;
 pub mod route_system;
 pub mod route_variant;
@@ -158,6 +161,16 @@ fn created(location: String, version: i64, body: &impl Serialize) -> HttpRespons
     entity(response, version, body)
 }
 
+/// Reads the number of an order from an address.
+fn order_number(text: &str) -> Result<crate::orders::OrderNumber, ApiError> {
+    text.parse().map_err(|_| unknown_order())
+}
+
+/// The error for an order that is not there.
+fn unknown_order() -> ApiError {
+    ApiError::new(Code::NotFound).detail("there is no such order")
+}
+
 async fn unknown_address() -> Answer {
     Err(ApiError::new(Code::NotFound))
 }
@@ -283,6 +296,29 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/dead-letters/replay").route(web::post().to(route_outbox::replay_topic)))
         .service(resource("/dead-letters/{id}").route(web::delete().to(route_outbox::discard)))
         .service(resource("/dead-letters/{id}/replay").route(web::post().to(route_outbox::replay)))
+        .service(resource("/orders/{number}/payments").route(web::get().to(route_payment::list)))
+        .service(resource("/payments/{id}").route(web::get().to(route_payment::get)))
+        .service(resource("/payments/{id}/captures").route(web::post().to(route_payment::capture)))
+        .service(resource("/payments/{id}/void").route(web::post().to(route_payment::void)))
+        .service(resource("/payments/{id}/refunds").route(web::post().to(route_payment::refund)))
+        .service(
+            resource("/orders/{number}/shipments")
+                .route(web::get().to(route_shipment::list))
+                .route(web::post().to(route_shipment::create)),
+        )
+        .service(
+            resource("/shipments/{id}")
+                .route(web::get().to(route_shipment::get))
+                .route(web::delete().to(route_shipment::delete)),
+        )
+        .service(resource("/shipments/{id}/ship").route(web::post().to(route_shipment::ship)))
+        .service(resource("/shipments/{id}/state").route(web::put().to(route_shipment::mark)))
+        .service(resource("/returns").route(web::get().to(route_return::list)))
+        .service(resource("/returns/{id}").route(web::get().to(route_return::get)))
+        .service(resource("/returns/{id}/approve").route(web::post().to(route_return::approve)))
+        .service(resource("/returns/{id}/reject").route(web::post().to(route_return::reject)))
+        .service(resource("/returns/{id}/receive").route(web::post().to(route_return::receive)))
+        .service(resource("/returns/{id}/refunds").route(web::post().to(route_return::refund)))
         .default_service(web::to(unknown_address))
         .wrap(from_fn(auth::authenticate))
         .wrap(from_fn(private))

@@ -4,8 +4,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_order, route_outbox, route_product, route_promotion, route_selling,
-    route_stock, route_system, route_variant, route_zone,
+    route_category, route_order, route_outbox, route_payment, route_product, route_promotion,
+    route_return, route_selling, route_shipment, route_stock, route_system, route_variant,
+    route_zone,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
@@ -74,6 +75,23 @@ use super::{
         route_order::hold,
         route_order::release,
         route_order::note,
+        route_payment::list,
+        route_payment::get,
+        route_payment::capture,
+        route_payment::void,
+        route_payment::refund,
+        route_shipment::list,
+        route_shipment::create,
+        route_shipment::get,
+        route_shipment::delete,
+        route_shipment::ship,
+        route_shipment::mark,
+        route_return::list,
+        route_return::get,
+        route_return::approve,
+        route_return::reject,
+        route_return::receive,
+        route_return::refund,
         route_system::audit_log,
         route_system::purge,
         route_outbox::list,

@@ -17,6 +17,7 @@ use crate::checkout::Checkout;
 use crate::checkout::form::{Fields, Typed, address, type_address};
 use crate::checkout::page::{amount, begin_again};
 use crate::checkout::texts::CheckoutTexts;
+use crate::fulfilment::sections::Sections;
 use crate::payments::{PaymentState as Paid, store as payments};
 use crate::storefront::countries::{country_name, named};
 use crate::storefront::i18n::Locale;
@@ -82,6 +83,7 @@ struct OrderPage {
     second_step: Option<String>,
     is_pending: bool,
     steps: Vec<Step>,
+    fulfilment: String,
     lines: Vec<LineRow>,
     sums: Vec<SumRow>,
     delivery: Vec<String>,
@@ -272,6 +274,27 @@ impl Shown<'_> {
             .next_back())
     }
 
+    /// Parcels and returns.
+    async fn fulfilment(&self, whole: &Whole) -> Result<String, ApiError> {
+        let input = (
+            self.state.payments.settings().clone(),
+            whole.order.clone(),
+            whole.lines.clone(),
+            self.url(&whole.order, "/return"),
+        );
+        let locale = self.place.locale;
+        self.state
+            .read(move |connection| {
+                Box::pin(async move {
+                    let (settings, order, lines, url) = input;
+                    Sections::read(connection, &settings, (&order, &lines), locale, url)
+                        .await?
+                        .html()
+                })
+            })
+            .await
+    }
+
     async fn render(
         &self,
         status: StatusCode,
@@ -321,6 +344,7 @@ impl Shown<'_> {
             second_step: self.second_step(order).await?,
             is_pending: order.state == OrderState::Pending,
             steps: steps(order, texts),
+            fulfilment: self.fulfilment(whole).await?,
             lines: lines(whole, self.place, texts),
             sums: sums(whole, texts, locale),
             delivery: address_lines(order.shipping_address.as_ref(), locale),

@@ -216,21 +216,21 @@ impl Payments {
             .unwrap_or_else(|_| Err(DbError::Aborted.into()))
     }
 
-    /// Asks what became of a payment. Answers it, and whether it has come to another standing.
+    /// Asks what became of a payment. Answers it, and whether the provider has said something, if there is anybody to ask.
     pub(crate) async fn look(&self, payment_id: i64) -> Result<(Payment, bool), ApiError> {
         let payment = self.payment(payment_id).await?;
         let Some(reference) = payment.reference.clone() else {
-            return Ok((payment, false));
+            return Ok((payment, true));
         };
         let Some(provider) = self.provider(&payment.provider) else {
-            return Ok((payment, false));
+            return Ok((payment, true));
         };
         let reported = provider.report(&reference).await;
         self.count(&*provider, "report", &reported);
         match reported {
             Ok(report) => {
                 let recorded = self.record(payment_id, report).await?;
-                Ok((recorded.payment, recorded.changed))
+                Ok((recorded.payment, true))
             }
             Err(failure) => {
                 tracing::warn!(payment = %payment.public_id, cause = failure.text(), "a payment provider did not say what became of a payment");

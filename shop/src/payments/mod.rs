@@ -11,12 +11,15 @@ pub mod authorise;
 pub mod config;
 pub mod model;
 pub mod operate;
+pub mod page;
 pub mod provider;
 pub mod record;
 pub mod signature;
 pub mod store;
+pub mod store_event;
 pub mod stripe;
 pub mod test_provider;
+pub mod view;
 pub mod webhook;
 pub mod worker;
 
@@ -45,12 +48,17 @@ use store::NewPayment;
 use stripe::Stripe;
 use test_provider::TestProvider;
 
-/// Every statement of payments with its name, so that a test can prepare all of them.
+/// Every statement of payments and fulfilment with its name, so that a test can prepare all of them.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [store::STATEMENTS, test_provider::store::STATEMENTS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        store::STATEMENTS,
+        store_event::STATEMENTS,
+        test_provider::store::STATEMENTS,
+        crate::fulfilment::store::STATEMENTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// For how long whoever asks a provider has a payment or an operation for itself: longer than any provider may take.
@@ -292,10 +300,17 @@ impl Payments {
 
 /// Mounts the routes of payments in the private scope.
 pub fn routes(config: &mut actix_web::web::ServiceConfig) {
-    config.service(
-        crate::web::private::resource("/api/v1/webhooks/payments/{provider}")
-            .route(actix_web::web::post().to(webhook::post)),
-    );
+    use actix_web::web::{get, post};
+
+    use crate::web::private::resource;
+
+    config
+        .service(resource("/api/v1/webhooks/payments/{provider}").route(post().to(webhook::post)))
+        .service(
+            resource("/{locale}/pay/{reference}")
+                .route(get().to(page::show))
+                .route(post().to(page::decide)),
+        );
 }
 
 /// There is no such payment.

@@ -402,7 +402,7 @@ impl Payments {
         };
         if operation.checks > 0 || operation.state == OperationState::Unknown {
             // Asked before: the provider may know it.
-            let (_, _) = self.look(payment.id).await?;
+            self.look(payment.id).await?;
             let now = self.operation(public_id).await?;
             if !now.state.is_open() {
                 return Ok(());
@@ -615,4 +615,36 @@ pub async fn start(
         OperationKind::Authorize => return Err(unknown_payment()),
     };
     Ok(recorded?)
+}
+
+/// What of an order's payments was captured or is being captured.
+///
+/// # Errors
+/// What the database answers.
+pub async fn captured_of(
+    connection: &mut MySqlConnection,
+    order_id: i64,
+) -> Result<i64, sqlx::Error> {
+    let payments = store::of_order(connection, order_id).await?;
+    Ok(payments.iter().map(|payment| payment.captured).sum())
+}
+
+/// Records that what is held for an order and will not be captured any more is let go.
+///
+/// # Errors
+/// What the database answers.
+pub async fn void_rests_in(
+    connection: &mut MySqlConnection,
+    order_id: i64,
+    why: &Why,
+) -> Result<(), sqlx::Error> {
+    for found in store::of_order(connection, order_id).await? {
+        if let Some(payment) = store::lock(connection, found.id).await?
+            && payment.captured > 0
+            && payment.capturable() > 0
+        {
+            let _ = void_rest_in(connection, &payment, why).await?;
+        }
+    }
+    Ok(())
 }

@@ -12,6 +12,7 @@ use super::model::{
 use super::operate::{self, Why};
 use super::store::{self, NewOperation};
 use super::{AGAIN, Payments, unknown_payment};
+use crate::fulfilment;
 use crate::notify::event::EventKind;
 use crate::orders::change::{announce, may, note, transition};
 use crate::orders::{self, Order, PaymentState as OrderPayment, Transition};
@@ -23,8 +24,6 @@ use crate::web::private::PublicId;
 pub struct Recorded {
     /// The payment as it is now.
     pub payment: Payment,
-    /// Whether it has come to another state.
-    pub changed: bool,
 }
 
 /// An order and one of its payments, both locked.
@@ -93,8 +92,7 @@ async fn record_in(
     }
     outside(connection, &mut locked, &operations, report, &actor).await?;
     let Locked { order, payment } = &mut locked;
-    let changed = payment.state != before.state;
-    if changed {
+    if payment.state != before.state {
         if payment.state == PaymentState::Failed {
             let data = json!({ "payment": payment.public_id, "code": payment.failure_code });
             announce(connection, order, EventKind::PaymentFailed, &actor, &data).await?;
@@ -106,7 +104,6 @@ async fn record_in(
     }
     Ok(Recorded {
         payment: locked.payment,
-        changed,
     })
 }
 
@@ -359,6 +356,9 @@ async fn succeeded(
         operation.kind != OperationKind::Void,
     )
     .await?;
+    if let Some(return_id) = operation.return_id {
+        fulfilment::returns::refunded_in(connection, order, return_id).await?;
+    }
     let rest = payment.captured - payment.refunded;
     if operation.kind == OperationKind::Void
         && operate::gives_up_everything(operation, payment)

@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use super::model::{
     Method, NextAction, Operation, OperationKind, OperationState, Payment, PaymentState, Sums,
 };
-use crate::outbox::store::{microseconds, shortened};
+use crate::outbox::store::microseconds;
 
 macro_rules! payment_columns {
     () => {
@@ -89,16 +89,6 @@ const SUMS_OPEN: &str = "SELECT \
      FROM payment JOIN payment_operation AS operation ON operation.payment_id = payment.id \
      WHERE payment.order_id = ? AND operation.state IN ('started', 'unknown')";
 
-const EVENT_INSERT: &str =
-    "INSERT IGNORE INTO payment_event (provider, event_id, payload) VALUES (?, ?, ?)";
-const EVENTS_DUE: &str = "SELECT provider, event_id, payload, attempts FROM payment_event FORCE INDEX (payment_event_open) \
-     WHERE processed_at IS NULL AND attempts < ? AND received_at <= NOW(6) - INTERVAL ? MICROSECOND ORDER BY received_at LIMIT ?";
-const EVENT_DONE: &str = "UPDATE payment_event SET processed_at = NOW(6), attempts = attempts + 1, last_error = NULL \
-     WHERE provider = ? AND event_id = ? AND processed_at IS NULL";
-const EVENT_FAILED: &str = "UPDATE payment_event SET attempts = attempts + 1, last_error = ? WHERE provider = ? AND event_id = ?";
-const EVENT_PRUNE: &str =
-    "DELETE FROM payment_event WHERE processed_at < NOW(6) - INTERVAL ? MICROSECOND LIMIT ?";
-
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[
     ("payment_insert", INSERT),
@@ -130,11 +120,6 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("payment_operations_due", OPERATIONS_DUE),
     ("payment_sums", SUMS),
     ("payment_sums_open", SUMS_OPEN),
-    ("payment_event_insert", EVENT_INSERT),
-    ("payment_events_due", EVENTS_DUE),
-    ("payment_event_done", EVENT_DONE),
-    ("payment_event_failed", EVENT_FAILED),
-    ("payment_event_prune", EVENT_PRUNE),
 ];
 
 #[derive(Debug, sqlx::FromRow)]
@@ -734,107 +719,4 @@ pub async fn sums(connection: &mut MySqlConnection, order_id: i64) -> Result<Sum
         refunded: refunded - refunding,
         voided: voided > 0,
     })
-}
-
-/// Keeps a message of a provider. False when it is there already.
-///
-/// # Errors
-/// What the database answers.
-pub async fn event_insert(
-    connection: &mut MySqlConnection,
-    provider: &str,
-    event_id: &str,
-    payload: &[u8],
-) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(EVENT_INSERT)
-        .bind(provider)
-        .bind(event_id)
-        .bind(payload)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// A message that waits to be processed.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct PaymentEvent {
-    /// Who sent it.
-    pub provider: String,
-    /// Its id.
-    pub event_id: String,
-    /// Its bytes as they came.
-    pub payload: Vec<u8>,
-    /// How often it was tried.
-    pub attempts: i32,
-}
-
-/// Messages that have waited for so long.
-///
-/// # Errors
-/// What the database answers.
-pub async fn events_due(
-    connection: &mut MySqlConnection,
-    most_attempts: i32,
-    waited: Duration,
-    limit: u32,
-) -> Result<Vec<PaymentEvent>, sqlx::Error> {
-    sqlx::query_as(EVENTS_DUE)
-        .bind(most_attempts)
-        .bind(microseconds(waited))
-        .bind(limit)
-        .fetch_all(connection)
-        .await
-}
-
-/// Notes that a message was processed.
-///
-/// # Errors
-/// What the database answers.
-pub async fn event_done(
-    connection: &mut MySqlConnection,
-    provider: &str,
-    event_id: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(EVENT_DONE)
-        .bind(provider)
-        .bind(event_id)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Notes why a message could not be processed.
-///
-/// # Errors
-/// What the database answers.
-pub async fn event_failed(
-    connection: &mut MySqlConnection,
-    provider: &str,
-    event_id: &str,
-    error: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(EVENT_FAILED)
-        .bind(shortened(error))
-        .bind(provider)
-        .bind(event_id)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Deletes messages that were processed so long ago, at most `limit`.
-///
-/// # Errors
-/// What the database answers.
-pub async fn events_prune(
-    connection: &mut MySqlConnection,
-    age: Duration,
-    limit: u32,
-) -> Result<u64, sqlx::Error> {
-    Ok(sqlx::query(EVENT_PRUNE)
-        .bind(microseconds(age))
-        .bind(limit)
-        .execute(connection)
-        .await?
-        .rows_affected())
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
 use super::provider::Forged;
-use super::{Payments, store};
+use super::{Payments, store, store_event};
 use crate::db::DbError;
 use crate::web::error::{ApiError, Code, Problem};
 use crate::web::private::{Answer, PrivateState};
@@ -16,8 +16,8 @@ use crate::web::private::{Answer, PrivateState};
 /// Messages processed at once by a web process, right after they came. The worker takes what is more.
 static AT_ONCE: Semaphore = Semaphore::const_new(4);
 
-/// How often a message is tried before it is left for a person to look at.
-pub(crate) const MOST_ATTEMPTS: i32 = 20;
+/// How often a message is tried before it is left for a person to look at: the last time after more than a day.
+pub(crate) const MOST_ATTEMPTS: i32 = 16;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Payments {
                 let (event_id, payload) = (event_id.clone(), payload.clone());
                 Box::pin(async move {
                     Ok::<_, DbError>(
-                        store::event_insert(connection, name, &event_id, &payload).await?,
+                        store_event::insert(connection, name, &event_id, &payload).await?,
                     )
                 })
             })
@@ -89,14 +89,18 @@ impl Payments {
             drop(primary);
             // Messages about payments of somebody else's shop with the same account come here too.
             if let Some(payment) = payment {
-                let (payment, _) = self.look(payment.id).await?;
+                let (payment, answered) = self.look(payment.id).await?;
+                if !answered {
+                    return Err(ApiError::new(Code::Unavailable)
+                        .detail("the payment provider did not say what its message is about"));
+                }
                 if !payment.state.is_open() {
                     self.run_after(payment.order_id).await?;
                 }
             }
         }
         let mut primary = self.db().primary().await?;
-        Ok(store::event_done(&mut primary.connection, provider_name, event_id).await?)
+        Ok(store_event::done(&mut primary.connection, provider_name, event_id).await?)
     }
 
     pub(crate) async fn process_or_note(&self, provider: &str, event_id: &str, body: &[u8]) {
@@ -112,7 +116,7 @@ impl Payments {
         );
         if let Ok(mut primary) = self.db().primary().await
             && let Err(error) =
-                store::event_failed(&mut primary.connection, provider, event_id, &text).await
+                store_event::failed(&mut primary.connection, provider, event_id, &text).await
         {
             tracing::debug!(%error, "the failure of a message could not be noted");
         }

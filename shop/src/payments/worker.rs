@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{LEASE, Payments, store, test_provider, webhook};
+use super::{LEASE, Payments, store, store_event, test_provider, webhook};
 use crate::outbox::consumer::{Claimed, Handled, Handler};
 use crate::web::error::{ApiError, Code, chain};
 
@@ -154,7 +154,7 @@ impl PaymentWorker {
     async fn messages_due(&self) -> Result<(), ApiError> {
         let mut primary = self.payments.db().primary().await?;
         let due =
-            store::events_due(&mut primary.connection, webhook::MOST_ATTEMPTS, LEFT, BATCH).await?;
+            store_event::due(&mut primary.connection, webhook::MOST_ATTEMPTS, LEFT, BATCH).await?;
         drop(primary);
         for_each(due, |event| {
             let payments = self.payments.clone();
@@ -199,7 +199,7 @@ impl PaymentWorker {
 
     async fn prune(&self) -> Result<(), ApiError> {
         let mut primary = self.payments.db().primary().await?;
-        store::events_prune(&mut primary.connection, KEPT, PRUNE_BATCH).await?;
+        store_event::prune(&mut primary.connection, KEPT, PRUNE_BATCH).await?;
         Ok(())
     }
 }

@@ -88,6 +88,8 @@ codes! {
     PromotionUsedUp = "promotion_used_up", 409, "A promotion is used up", None, Quiet;
     /// The cart is being paid for: by another tab, or by a payment whose outcome is not known yet.
     CompletionInProgress = "completion_in_progress", 409, "The cart is being paid for", Some(2), Quiet;
+    /// The payment provider refused to move money. `detail` has its code.
+    ProviderRefused = "provider_refused", 409, "The payment provider refused", None, Quiet;
     /// There was something at this address, and it is gone for good.
     Gone = "gone", 410, "It is no longer offered", None, Quiet;
     /// `If-Match` names a version that is not the current one.

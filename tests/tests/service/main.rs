@@ -17,6 +17,7 @@ mod freshness;
 mod import;
 mod media;
 mod outbox;
+mod payments;
 mod purge;
 mod stock;
 mod survival;

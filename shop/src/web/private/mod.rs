@@ -162,7 +162,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .configure(crate::payments::routes)
         .configure(crate::checkout::routes)
         .configure(crate::orders::routes)
-        // One line for each domain: .configure(crate::cart::routes)
+        .configure(crate::fulfilment::routes)
         .default_service(web::to(guard::unknown_address))
         .wrap(from_fn(guard::protect))
         .wrap(from_fn(request_id::middleware));

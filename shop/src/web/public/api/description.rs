@@ -7,6 +7,7 @@ use utoipa::{Modify, OpenApi};
 use super::answer;
 use crate::admin::openapi::AdminApi;
 use crate::checkout::openapi::CheckoutApi;
+use crate::fulfilment::openapi::FulfilmentApi;
 use crate::web::error::Problem;
 
 /// What the public answers.
@@ -47,6 +48,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
     description.merge(AdminApi::openapi());
     description.merge(crate::cart::route::CartApi::openapi());
     description.merge(CheckoutApi::openapi());
+    description.merge(FulfilmentApi::openapi());
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
