@@ -13,6 +13,7 @@ pub mod edge;
 pub mod export;
 pub mod idempotency;
 pub mod import;
+pub mod invariants;
 pub mod media;
 pub mod notify;
 pub mod orders;

@@ -12,11 +12,14 @@ use super::CommandResult;
 use crate::admin::{self, AdminState};
 use crate::cache::freshness::Freshness;
 use crate::cache::{self, CacheConfig, PageCache};
-use crate::config::args::{CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs};
+use crate::config::args::{
+    CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs, WebhookArgs,
+};
 use crate::config::site::CatalogueSettings;
 use crate::config::{self, Collector, Problems, ServerConfig};
 use crate::db::{DatabaseConfig, Db};
 use crate::media::MediaStore;
+use crate::notify::webhook::target::Targets;
 use crate::payments::config::PaymentArgs;
 use crate::payments::{self, PaymentSettings, Payments};
 use crate::secret::Keys;
@@ -52,6 +55,8 @@ pub struct ServeArgs {
     client: ClientArgs,
     #[command(flatten)]
     payments: PaymentArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 /// The configuration of `serve`, checked.
@@ -66,6 +71,7 @@ pub(super) struct Settings {
     keys: Keys,
     client_address: ClientAddress,
     payments: PaymentSettings,
+    webhook_targets: Targets,
 }
 
 impl ServeArgs {
@@ -91,6 +97,7 @@ impl ServeArgs {
                 keys: keys?,
                 client_address: client_address?,
                 payments: payments?,
+                webhook_targets: config::notify::webhook_targets(&self.webhook),
             })
         })();
         problems.finish(settings)
@@ -131,13 +138,17 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
     let ops_handle = ops.handle();
     tokio::spawn(ops);
 
-    let admin = web::Data::new(AdminState::new(
-        db.clone(),
-        admin::CatalogueSettings {
-            currencies: settings.catalogue.currencies().collect(),
-            locales: settings.catalogue.locales().cloned().collect(),
-        },
-    ));
+    let admin = web::Data::new(
+        AdminState::new(
+            db.clone(),
+            admin::CatalogueSettings {
+                currencies: settings.catalogue.currencies().collect(),
+                locales: settings.catalogue.locales().cloned().collect(),
+            },
+            settings.keys.clone(),
+        )
+        .with_webhook_targets(settings.webhook_targets),
+    );
     let public = web::Data::new(Public {
         cache: Arc::new(cache),
         db: db.clone(),
