@@ -1,5 +1,6 @@
 -- Names, prices and taxes are those of the moment of the order and never computed again. cart_id is unique, so a cart has one
 -- order; an order that came to nothing gives its cart back by losing it. All amounts in minor units of currency.
+-- address_key: by which orders to the same door are found.
 CREATE TABLE orders (
   id                 BIGINT NOT NULL AUTO_INCREMENT,
   number             VARCHAR(20) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -24,6 +25,8 @@ CREATE TABLE orders (
   shipping_name      VARCHAR(190) NOT NULL DEFAULT '',
   shipping_address   JSON NULL,
   billing_address    JSON NULL,
+  address_key        BINARY(32) GENERATED ALWAYS AS (UNHEX(SHA2(NULLIF(LOWER(REPLACE(CONCAT_WS('|',
+    shipping_address->>'$.country', shipping_address->>'$.postcode', shipping_address->>'$.line1'), ' ', '')), ''), 256))) VIRTUAL,
   ip_key             BINARY(32) NULL,
   held_until         DATETIME(6) NULL,
   version            BIGINT NOT NULL DEFAULT 1,
@@ -36,6 +39,7 @@ CREATE TABLE orders (
   KEY orders_customer (customer_id, id),
   KEY orders_customer_key (customer_key, created_at),
   KEY orders_ip_key (ip_key, created_at),
+  KEY orders_address_key (address_key, created_at),
   KEY orders_held (state, held_until),
   KEY orders_placed (placed_at),
   KEY orders_review (review_state, id),

@@ -1,3 +1,4 @@
+-- What one endpoint is told of one event, with what became of it. body is what is signed and sent, the same in every attempt.
 CREATE TABLE webhook_delivery (
   id            BIGINT NOT NULL AUTO_INCREMENT,
   endpoint_id   BIGINT NOT NULL,
@@ -12,6 +13,8 @@ CREATE TABLE webhook_delivery (
   delivered_at  DATETIME(6) NULL,
   PRIMARY KEY (id),
   UNIQUE KEY webhook_delivery_event (endpoint_id, event_id),
-  KEY webhook_delivery_state (state, id),
+  KEY webhook_delivery_state (state, created_at),
+  KEY webhook_delivery_endpoint (endpoint_id, id),
+  KEY webhook_delivery_endpoint_state (endpoint_id, state, id),
   CONSTRAINT webhook_delivery_endpoint_exists FOREIGN KEY (endpoint_id) REFERENCES webhook_endpoint (id) ON DELETE CASCADE
 );

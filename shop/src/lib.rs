@@ -15,6 +15,7 @@ pub mod export;
 pub mod fulfilment;
 pub mod idempotency;
 pub mod import;
+pub mod invariants;
 pub mod media;
 pub mod notify;
 pub mod orders;

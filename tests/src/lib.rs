@@ -10,6 +10,7 @@
 //! - [`http`]: a client
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
+//! - [`smtp`]: a mail server that keeps what it is given
 //! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
 //! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
 //! - [`bench`]: what `make bench` measures
@@ -32,6 +33,7 @@ pub mod proxy;
 pub mod readers;
 mod schema;
 pub mod shop;
+pub mod smtp;
 pub mod stack;
 pub mod staff;
 pub mod tools;

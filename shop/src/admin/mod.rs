@@ -23,11 +23,13 @@ pub mod route_payment;
 pub mod route_product;
 pub mod route_promotion;
 pub mod route_return;
+pub mod route_risk;
 pub mod route_selling;
 pub mod route_shipment;
 pub mod route_stock;
 pub mod route_system;
 pub mod route_variant;
+pub mod route_webhook;
 pub mod route_zone;
 pub mod store_audit;
 pub mod store_category;
@@ -51,6 +53,8 @@ use sqlx::MySqlConnection;
 use crate::catalog::model::{Currency, Locale};
 use crate::db::transaction::Work;
 use crate::db::{Db, DbError, Failure, MayBeDatabase as _, classify};
+use crate::notify::webhook::target::Targets;
+use crate::secret::Keys;
 use crate::web::error::{ApiError, Code};
 use crate::web::request_id;
 
@@ -74,6 +78,8 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     .into_iter()
     .flatten()
     .copied()
+    .chain(crate::notify::statements())
+    .chain(crate::risk::statements())
 }
 
 /// What the catalogue is in.
@@ -99,17 +105,36 @@ pub struct AdminState {
     db: Db,
     settings: Arc<CatalogueSettings>,
     tokens: auth::TokenCache,
+    keys: Keys,
+    webhook_targets: Targets,
 }
 
 impl AdminState {
     /// The state of the routes. Clones share the memory of tokens.
     #[must_use]
-    pub fn new(db: Db, settings: CatalogueSettings) -> Self {
+    pub fn new(db: Db, settings: CatalogueSettings, keys: Keys) -> Self {
         Self {
             db,
             settings: Arc::new(settings),
             tokens: auth::TokenCache::default(),
+            keys,
+            webhook_targets: Targets::Public,
         }
+    }
+
+    /// Lets endpoints of webhooks be where the setting allows.
+    #[must_use]
+    pub const fn with_webhook_targets(mut self, targets: Targets) -> Self {
+        self.webhook_targets = targets;
+        self
+    }
+
+    const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    const fn webhook_targets(&self) -> Targets {
+        self.webhook_targets
     }
 
     fn first_locale(&self) -> &str {
@@ -319,6 +344,55 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/returns/{id}/reject").route(web::post().to(route_return::reject)))
         .service(resource("/returns/{id}/receive").route(web::post().to(route_return::receive)))
         .service(resource("/returns/{id}/refunds").route(web::post().to(route_return::refund)))
+        .service(
+            resource("/risk/rules")
+                .route(web::get().to(route_risk::rules))
+                .route(web::post().to(route_risk::create_rule)),
+        )
+        .service(
+            resource("/risk/rules/{id}")
+                .route(web::get().to(route_risk::rule))
+                .route(web::patch().to(route_risk::patch_rule))
+                .route(web::delete().to(route_risk::delete_rule)),
+        )
+        .service(
+            resource("/risk/lists")
+                .route(web::get().to(route_risk::lists))
+                .route(web::put().to(route_risk::put_list)),
+        )
+        .service(
+            resource("/risk/lists/{kind}/{value_key}")
+                .route(web::delete().to(route_risk::delete_list)),
+        )
+        .service(resource("/risk/reviews").route(web::get().to(route_risk::reviews)))
+        .service(resource("/risk/reviews/{number}/clear").route(web::post().to(route_risk::clear)))
+        .service(
+            resource("/risk/reviews/{number}/refuse").route(web::post().to(route_risk::refuse)),
+        )
+        .service(resource("/risk/orders/{number}").route(web::get().to(route_risk::assessments)))
+        .service(
+            resource("/webhook-endpoints")
+                .route(web::get().to(route_webhook::endpoints))
+                .route(web::post().to(route_webhook::create)),
+        )
+        .service(
+            resource("/webhook-endpoints/{id}")
+                .route(web::get().to(route_webhook::endpoint))
+                .route(web::patch().to(route_webhook::patch)),
+        )
+        .service(
+            resource("/webhook-endpoints/{id}/secret")
+                .route(web::post().to(route_webhook::rotate_secret)),
+        )
+        .service(
+            resource("/webhook-endpoints/{id}/deliveries")
+                .route(web::get().to(route_webhook::deliveries)),
+        )
+        .service(resource("/webhook-deliveries/{id}").route(web::get().to(route_webhook::delivery)))
+        .service(
+            resource("/webhook-deliveries/{id}/replay")
+                .route(web::post().to(route_webhook::replay_delivery)),
+        )
         .default_service(web::to(unknown_address))
         .wrap(from_fn(auth::authenticate))
         .wrap(from_fn(private))

@@ -4,9 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_order, route_outbox, route_payment, route_product, route_promotion,
-    route_return, route_selling, route_shipment, route_stock, route_system, route_variant,
-    route_zone,
+    route_category, route_order, route_outbox, route_payment, route_product, route_promotion, route_return, route_risk, route_selling, route_shipment, route_stock, route_system, route_variant, route_webhook, route_zone,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
@@ -98,6 +96,26 @@ use super::{
         route_outbox::replay,
         route_outbox::replay_topic,
         route_outbox::discard,
+        route_risk::rules,
+        route_risk::rule,
+        route_risk::create_rule,
+        route_risk::patch_rule,
+        route_risk::delete_rule,
+        route_risk::lists,
+        route_risk::put_list,
+        route_risk::delete_list,
+        route_risk::reviews,
+        route_risk::assessments,
+        route_risk::clear,
+        route_risk::refuse,
+        route_webhook::endpoints,
+        route_webhook::create,
+        route_webhook::endpoint,
+        route_webhook::patch,
+        route_webhook::rotate_secret,
+        route_webhook::deliveries,
+        route_webhook::delivery,
+        route_webhook::replay_delivery,
     )
 )]
 pub struct AdminApi;

@@ -8,6 +8,7 @@ use clap::Args;
 use super::CommandResult;
 use super::serve::ServeArgs;
 use crate::db::{Db, migrate};
+use crate::invariants::{self, Invariant};
 
 /// Arguments of `check`: those of `serve`.
 #[derive(Debug, Args)]
@@ -17,6 +18,12 @@ pub struct CheckArgs {
     /// Look at the settings only; connect to nothing
     #[arg(long)]
     offline: bool,
+    /// Verify instead, on the live database, what must always be true of stock, orders, payments and coupons
+    #[arg(long, conflicts_with = "offline")]
+    invariants: bool,
+    /// With --invariants: print what was found as JSON
+    #[arg(long, requires = "invariants")]
+    json: bool,
 }
 
 pub(super) async fn run(args: CheckArgs) -> CommandResult {
@@ -32,6 +39,9 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
     if args.offline {
         println!("the settings can be used");
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.invariants {
+        return check_invariants(settings.database, args.json).await;
     }
     let mut problems = Vec::new();
     check_database(settings.database, &mut problems).await;
@@ -51,6 +61,37 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
     } else {
         Ok(ExitCode::FAILURE)
     }
+}
+
+/// Exit code 1 when something contradicts an invariant.
+async fn check_invariants(config: crate::db::DatabaseConfig, json: bool) -> CommandResult {
+    let db = Db::start(config);
+    db.wait_for_primary(Instant::now() + Duration::from_secs(30))
+        .await?;
+    let report = invariants::verify(&db).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        for violation in &report.violations {
+            println!("{violation}");
+        }
+        for check in &report.cut_short {
+            println!("{check}: there are more");
+        }
+        for invariant in Invariant::ALL {
+            let count = report.count(*invariant);
+            println!(
+                "{}: {count} violations: {}",
+                invariant.name(),
+                invariant.rule()
+            );
+        }
+    }
+    Ok(if report.violations.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn check_database(config: crate::db::DatabaseConfig, problems: &mut Vec<String>) {

@@ -15,11 +15,14 @@ use crate::cache::{self, CacheConfig, PageCache};
 use crate::cart::pricing::PricingSettings;
 use crate::checkout::config::CheckoutArgs;
 use crate::checkout::{self, Checkout};
-use crate::config::args::{CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs};
+use crate::config::args::{
+    CacheArgs, ClientArgs, DatabaseArgs, SecretArgs, ServerArgs, SiteArgs, WebhookArgs,
+};
 use crate::config::site::CatalogueSettings;
 use crate::config::{self, Collector, Problems, ServerConfig};
 use crate::db::{DatabaseConfig, Db};
 use crate::media::MediaStore;
+use crate::notify::webhook::target::Targets;
 use crate::payments::config::PaymentArgs;
 use crate::payments::{self, PaymentSettings, Payments};
 use crate::risk::RiskSettings;
@@ -58,6 +61,8 @@ pub struct ServeArgs {
     payments: PaymentArgs,
     #[command(flatten)]
     checkout: CheckoutArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
 }
 
 /// The configuration of `serve`, checked.
@@ -73,6 +78,7 @@ pub(super) struct Settings {
     client_address: ClientAddress,
     payments: PaymentSettings,
     hold: Duration,
+    webhook_targets: Targets,
 }
 
 impl ServeArgs {
@@ -100,6 +106,7 @@ impl ServeArgs {
                 client_address: client_address?,
                 payments: payments?,
                 hold: hold?,
+                webhook_targets: config::notify::webhook_targets(&self.webhook),
             })
         })();
         problems.finish(settings)
@@ -140,13 +147,17 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
     let ops_handle = ops.handle();
     tokio::spawn(ops);
 
-    let admin = web::Data::new(AdminState::new(
-        db.clone(),
-        admin::CatalogueSettings {
-            currencies: settings.catalogue.currencies().collect(),
-            locales: settings.catalogue.locales().cloned().collect(),
-        },
-    ));
+    let admin = web::Data::new(
+        AdminState::new(
+            db.clone(),
+            admin::CatalogueSettings {
+                currencies: settings.catalogue.currencies().collect(),
+                locales: settings.catalogue.locales().cloned().collect(),
+            },
+            settings.keys.clone(),
+        )
+        .with_webhook_targets(settings.webhook_targets),
+    );
     let public = web::Data::new(Public {
         cache: Arc::new(cache),
         db: db.clone(),

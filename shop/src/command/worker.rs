@@ -13,10 +13,12 @@ use crate::cart::pricing::PricingSettings;
 use crate::checkout::config::CheckoutArgs;
 use crate::checkout::worker::CheckoutWorker;
 use crate::checkout::{self, Checkout};
-use crate::config::args::{DatabaseArgs, SecretArgs, SiteArgs};
+use crate::config::args::{DatabaseArgs, MailArgs, SecretArgs, SiteArgs, WatchArgs, WebhookArgs};
 use crate::config::{self, Collector};
 use crate::db::Db;
 use crate::edge::purge::{DeliverySettings, PurgeConfig, PurgeMetrics, PurgeWorker};
+use crate::invariants::{self, InvariantMetrics};
+use crate::notify::worker::Notifications;
 use crate::outbox::consumer::{Consumer, ConsumerMetrics, ConsumerSettings};
 use crate::outbox::dispatch::{DispatchMetrics, DispatchSettings, Dispatcher};
 use crate::payments::config::PaymentArgs;
@@ -40,6 +42,12 @@ pub struct WorkerArgs {
     payments: PaymentArgs,
     #[command(flatten)]
     checkout: CheckoutArgs,
+    #[command(flatten)]
+    mail: MailArgs,
+    #[command(flatten)]
+    webhook: WebhookArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
     /// Where metrics, /livez and /readyz are
     #[arg(long, env = "PANONO_OPS_LISTEN", default_value = "0.0.0.0:9090")]
     ops_listen: std::net::SocketAddr,
@@ -56,14 +64,16 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
     let keys = config::secret_key(&args.secret, &mut problems);
     let site = config::site::site(&args.site, &mut problems);
     let payments = payments::config::settings(&args.payments, &mut problems);
+    let mail = config::notify::mail(&args.mail, &args.site, &mut problems);
     let all = database
+        .zip(mail)
         .zip(catalogue)
         .zip(purge)
         .zip(keys)
         .zip(site)
         .zip(payments)
         .zip(checkout::config::hold(&args.checkout, &mut problems));
-    let ((((((database, catalogue), purge), keys), site), payments), hold) =
+    let (((((((database, mail), catalogue), purge), keys), site), payments), hold) =
         problems.finish(all)?;
 
     let db = Db::start(database);
@@ -79,7 +89,7 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
         keys: keys.clone(),
         pricing: PricingSettings {
             first_locale: catalogue.default_locale.clone(),
-            keys,
+            keys: keys.clone(),
         },
         payments: payments.clone(),
         risk: RiskSettings::default(),
@@ -87,6 +97,8 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
         origin: site.origin.clone(),
     };
     checkout.follow_payments();
+    let invariant_metrics = InvariantMetrics::default();
+    invariant_metrics.register(&mut registry);
     payments.metrics().register(&mut registry);
     let purge_metrics = PurgeMetrics::default();
     purge_metrics.register(&mut registry);
@@ -128,11 +140,19 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             payments::operate::TOPIC,
             ConsumerSettings::default(),
             Arc::new(payments::worker::Commands(payments.clone())),
-            consumer_metrics,
+            consumer_metrics.clone(),
         );
+        let notifications = Notifications {
+            db: db.clone(),
+            keys,
+            site,
+            mail,
+            targets: config::notify::webhook_targets(&args.webhook),
+            metrics: consumer_metrics,
+        };
         let payment_worker = PaymentWorker::new(payments.clone());
         let checkouts = CheckoutWorker { checkout };
-        let tasks = [
+        let mut tasks = vec![
             tokio::spawn(checkouts.run(stopped.clone())),
             tokio::spawn(payment_commands.run(stopped.clone())),
             tokio::spawn(payment_worker.run(stopped.clone())),
@@ -140,8 +160,14 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             tokio::spawn(purger.run(head, stopped.clone())),
             tokio::spawn(follow.run(stopped.clone())),
             tokio::spawn(carts.run(stopped.clone())),
-            tokio::spawn(schedule.run(stopped)),
+            tokio::spawn(schedule.run(stopped.clone())),
         ];
+        tasks.extend(notifications.start(&stopped)?);
+        if args.watch.invariants_every > 0 {
+            let every = Duration::from_secs(args.watch.invariants_every);
+            let watch = invariants::run(db.clone(), every, invariant_metrics, stopped);
+            tasks.push(tokio::spawn(watch));
+        }
         for task in tasks {
             task.await?;
         }

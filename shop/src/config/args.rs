@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::notify::mail::send::SmtpTls;
 use clap::{Args, ValueEnum};
 
 /// How lines are logged.
@@ -152,6 +153,68 @@ pub struct ClientArgs {
         default_value = "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
     )]
     pub trusted_proxies: String,
+}
+
+/// Mails.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Mail")]
+pub struct MailArgs {
+    /// SMTP server as host:port, such as smtp.example:587. Without one, mails wait in the outbox
+    #[arg(long, env = "PANONO_SMTP_SERVER")]
+    pub smtp_server: Option<String>,
+    /// How the connection to it is protected; none is for servers on this machine
+    #[arg(long, env = "PANONO_SMTP_TLS", default_value = "starttls")]
+    pub smtp_tls: SmtpTls,
+    /// File with a certificate authority that is trusted beside Mozilla's, PEM
+    #[arg(long, env = "PANONO_SMTP_CA")]
+    pub smtp_ca: Option<PathBuf>,
+    /// User, if the server asks for one
+    #[arg(long, env = "PANONO_SMTP_USER")]
+    pub smtp_user: Option<String>,
+    /// Password of that user
+    #[arg(long, env = "PANONO_SMTP_PASSWORD", hide_env_values = true)]
+    pub smtp_password: Option<String>,
+    /// File with that password; it is read again for each mail
+    #[arg(long, env = "PANONO_SMTP_PASSWORD_FILE")]
+    pub smtp_password_file: Option<PathBuf>,
+    /// Whom mails are from: orders@shop.example, or Shop <orders@shop.example>. By default PANONO_SHOP_EMAIL
+    #[arg(long, env = "PANONO_MAIL_FROM")]
+    pub mail_from: Option<String>,
+}
+
+/// Webhooks to merchants.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Webhooks")]
+pub struct WebhookArgs {
+    /// Let webhooks go to addresses of private networks and of this machine, and by plain HTTP: true or false
+    #[arg(
+        long,
+        env = "PANONO_WEBHOOK_PRIVATE_TARGETS",
+        default_value_t = false,
+        action = clap::ArgAction::Set
+    )]
+    pub webhook_private_targets: bool,
+}
+
+/// Orders that look like fraud.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Risk")]
+pub struct RiskArgs {
+    /// Score of the risk rules from which on a person must look at an order before it is fulfilled
+    #[arg(long, env = "PANONO_RISK_REVIEW_FROM", default_value_t = 50)]
+    pub risk_review_from: i32,
+    /// Score from which on an order is refused
+    #[arg(long, env = "PANONO_RISK_REFUSE_FROM", default_value_t = 100)]
+    pub risk_refuse_from: i32,
+}
+
+/// What is watched.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Watching")]
+pub struct WatchArgs {
+    /// Seconds between two verifications of what must always be true of stock, orders and payments; 0: never
+    #[arg(long, env = "PANONO_INVARIANTS_EVERY", default_value_t = 600)]
+    pub invariants_every: u64,
 }
 
 /// Caches.

@@ -1,6 +1,7 @@
 //! One typed configuration, checked whole: every problem is told at once.
 
 pub mod args;
+pub mod notify;
 pub mod site;
 pub mod size;
 

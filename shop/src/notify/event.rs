@@ -5,6 +5,7 @@ use sqlx::MySqlConnection;
 use time::OffsetDateTime;
 
 use crate::outbox::{self, Topic};
+use crate::web::private::PublicId;
 
 macro_rules! kinds {
     ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal;)+) => {
@@ -96,7 +97,7 @@ impl std::fmt::Display for EventKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DomainEvent {
     /// Names the event for ever: the same in each repetition, and the `webhook-id` of its deliveries.
-    pub id: String,
+    pub id: PublicId,
     /// What happened.
     pub kind: EventKind,
     /// To which order.
@@ -113,23 +114,13 @@ impl DomainEvent {
     #[must_use]
     pub fn new(kind: EventKind, order_number: impl Into<String>, data: serde_json::Value) -> Self {
         Self {
-            id: random_id(),
+            id: PublicId::random(),
             kind,
             order_number: order_number.into(),
             occurred_at: OffsetDateTime::now_utc(),
             data,
         }
     }
-}
-
-/// 130 random bits in 26 letters of Crockford's base32.
-fn random_id() -> String {
-    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-    std::iter::repeat_with(|| LETTERS.get(rand::random_range(0..32_usize)))
-        .take(26)
-        .flatten()
-        .map(|letter| char::from(*letter))
-        .collect()
 }
 
 /// Writes the event inside the caller's transaction, and returns the id of its row for `order_event.outbox_id`.
@@ -168,8 +159,5 @@ mod tests {
         )
         .unwrap();
         assert_eq!(event.kind, EventKind::OrderPlaced);
-        let (one, other) = (random_id(), random_id());
-        assert_eq!(one.len(), 26);
-        assert_ne!(one, other);
     }
 }

@@ -5,4 +5,16 @@
 //! transaction itself; the worker carries them out afterwards, in order for each order or recipient, at least once.
 
 pub mod event;
+pub mod fan_out;
 pub mod mail;
+mod store_order;
+pub mod webhook;
+pub mod worker;
+
+/// Every statement of the domain with its name, so that a test can prepare all of them.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [store_order::STATEMENTS, webhook::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}

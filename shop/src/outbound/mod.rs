@@ -6,7 +6,7 @@ pub mod sigv4;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client};
+use reqwest::{Certificate, Client, ClientBuilder};
 
 /// The client could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,14 @@ pub struct ClientError(#[from] reqwest::Error);
 /// # Errors
 /// When TLS cannot be set up.
 pub fn http_client(deadline: Duration) -> Result<Client, ClientError> {
+    Ok(builder(deadline)?.build()?)
+}
+
+/// The client of [`http_client`] before it is built, for what else it must or must not do.
+///
+/// # Errors
+/// When a built-in certificate cannot be read.
+pub fn builder(deadline: Duration) -> Result<ClientBuilder, ClientError> {
     // The error says that a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
@@ -34,6 +42,5 @@ pub fn http_client(deadline: Duration) -> Result<Client, ClientError> {
         .timeout(deadline)
         .connect_timeout(deadline.min(Duration::from_secs(3)))
         .pool_idle_timeout(Duration::from_secs(30))
-        .user_agent(concat!("panono-shop/", env!("CARGO_PKG_VERSION")))
-        .build()?)
+        .user_agent(concat!("panono-shop/", env!("CARGO_PKG_VERSION"))))
 }

@@ -23,8 +23,8 @@ use sqlx::MySqlConnection;
 use crate::edge::tags::TagSet;
 
 pub use store::{
-    Backlog, ClaimedRow, backlog, bury, claim, claim_in_order, complete, complete_claim, enqueue,
-    release, retry,
+    Backlog, ClaimedRow, backlog, backlog_of_lanes, bury, claim, claim_in_order, complete,
+    complete_claim, enqueue, release, retry,
 };
 
 /// What kind of work a row is. Each topic has its own consumer. A topic may be divided into numbered lanes, so that what

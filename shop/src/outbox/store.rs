@@ -54,6 +54,11 @@ const UPDATE_RELEASE: &str = "UPDATE outbox FORCE INDEX (outbox_claim) SET claim
 const SELECT_BACKLOG: &str = "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0) \
      FROM (SELECT created_at FROM outbox WHERE topic = ? AND dead_at IS NULL LIMIT 100000) AS pending";
 
+const SELECT_BACKLOG_OF_LANES: &str = "SELECT COUNT(*), COALESCE(TIMESTAMPDIFF(MICROSECOND, MIN(created_at), NOW(6)), 0) \
+     FROM (SELECT created_at FROM outbox FORCE INDEX (outbox_due) WHERE topic LIKE CONCAT(?, '/%') AND dead_at IS NULL LIMIT 100000) AS pending";
+
+const SELECT_DEAD_OF_LANES: &str = "SELECT COUNT(*) FROM outbox FORCE INDEX (outbox_due) WHERE topic LIKE CONCAT(?, '/%') AND dead_at IS NOT NULL";
+
 const SELECT_DEAD: &str = "SELECT COUNT(*) FROM outbox WHERE topic = ? AND dead_at IS NOT NULL";
 
 /// The longest text kept in `last_error`, in characters.
@@ -278,12 +283,38 @@ pub async fn backlog(
     connection: &mut MySqlConnection,
     topic: Topic,
 ) -> Result<Backlog, sqlx::Error> {
-    let (pending, oldest): (i64, i64) = sqlx::query_as(SELECT_BACKLOG)
-        .bind(topic.stored())
+    count(connection, SELECT_BACKLOG, SELECT_DEAD, &topic.stored()).await
+}
+
+/// Counts what waits in all lanes of a topic, for metrics.
+///
+/// # Errors
+/// What the database answers.
+pub async fn backlog_of_lanes(
+    connection: &mut MySqlConnection,
+    topic: Topic,
+) -> Result<Backlog, sqlx::Error> {
+    count(
+        connection,
+        SELECT_BACKLOG_OF_LANES,
+        SELECT_DEAD_OF_LANES,
+        topic.name(),
+    )
+    .await
+}
+
+async fn count(
+    connection: &mut MySqlConnection,
+    select_backlog: &'static str,
+    select_dead: &'static str,
+    topic: &str,
+) -> Result<Backlog, sqlx::Error> {
+    let (pending, oldest): (i64, i64) = sqlx::query_as(select_backlog)
+        .bind(topic)
         .fetch_one(&mut *connection)
         .await?;
-    let dead: i64 = sqlx::query_scalar(SELECT_DEAD)
-        .bind(topic.stored())
+    let dead: i64 = sqlx::query_scalar(select_dead)
+        .bind(topic)
         .fetch_one(connection)
         .await?;
     Ok(Backlog {

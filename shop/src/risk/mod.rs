@@ -1,13 +1,25 @@
 //! Whether an order looks like fraud.
 //!
-//! Staff keep rules with weights ([`model`]). The checkout asks twice: before the payment, when an order can still be
-//! refused without a trace, and after its authorisation, when the card is known and a person can be asked.
+//! Staff keep rules with weights and lists ([`model`]). The checkout asks twice: before the payment, when an order can still
+//! be refused without a trace, and after its authorisation, when the card is known and a person can be asked. Rules in
+//! shadow are recorded and do not count, so that a new rule can be watched before it is trusted.
 
+pub mod lists;
 pub mod model;
+pub mod store;
+pub mod store_staff;
 
 use sqlx::MySqlConnection;
 
 pub use model::{Assessment, Outcome, Reason, Stage};
+
+/// Every statement of the domain with its name, so that a test can prepare all of them.
+pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
+    [store::STATEMENTS, store_staff::STATEMENTS]
+        .into_iter()
+        .flatten()
+        .copied()
+}
 
 /// From which scores on an order is looked at or refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +39,8 @@ impl Default for RiskSettings {
     }
 }
 
-/// Judges an order inside the caller's transaction and records the judgement with its reasons.
+/// Judges an order inside the caller's transaction and records the judgement with its reasons. Where there are neither rules
+/// nor lists nothing is recorded.
 ///
 /// At [`Stage::BeforePayment`] only [`Outcome::Refuse`] asks for something: the order must not be made. At
 /// [`Stage::AfterAuthorization`] [`Outcome::Review`] holds fulfilment until a person has looked (`review_state` pending), and
@@ -41,6 +54,20 @@ pub async fn assess(
     order_id: i64,
     stage: Stage,
 ) -> Result<Assessment, sqlx::Error> {
-    let _ = (connection, settings, order_id, stage);
-    Ok(Assessment::default())
+    let (rules, has_lists) = store::rules(connection).await?;
+    if rules.is_empty() && !has_lists {
+        return Ok(Assessment::default());
+    }
+    let Some(facts) = store::facts(connection, order_id).await? else {
+        return Ok(Assessment::default());
+    };
+    let listed = if has_lists {
+        store::listed(connection, &facts).await?
+    } else {
+        Vec::new()
+    };
+    let signals = store::signals(connection, order_id, &facts, &rules).await?;
+    let assessment = model::judge(&rules, &listed, &signals, settings);
+    store::record(connection, order_id, stage, &assessment).await?;
+    Ok(assessment)
 }

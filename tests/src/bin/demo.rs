@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
+use panono_tests::smtp::SmtpSink;
 use panono_tests::stack::{Stack, StackOptions};
 
 /// The database of the demo's shop.
@@ -25,17 +26,26 @@ async fn main() -> Result<()> {
     })
     .await?;
     group.create_database(DATABASE).await?;
+    let mails = std::env::current_dir()?.join(".demo/mails");
+    let smtp = SmtpSink::into_folder(&mails).await?;
+    let mut variables = vec![
+        ("PANONO_SHOP_NAME".to_owned(), "Panono".to_owned()),
+        ("PANONO_CURRENCIES".to_owned(), "USD,EUR,CNY".to_owned()),
+        ("PANONO_PAYMENTS_TEST".to_owned(), "true".to_owned()),
+        // Endpoints of the demo are programs on this machine.
+        (
+            "PANONO_WEBHOOK_PRIVATE_TARGETS".to_owned(),
+            "true".to_owned(),
+        ),
+    ];
+    variables.extend(smtp.variables());
     say("starting the cache server, two web processes, the edge cache and a worker");
     let stack = Stack::on(
         &group,
         DATABASE,
         StackOptions {
             edge_port: Some(PORT),
-            variables: vec![
-                ("PANONO_SHOP_NAME".to_owned(), "Panono".to_owned()),
-                ("PANONO_CURRENCIES".to_owned(), "USD,EUR,CNY".to_owned()),
-                ("PANONO_PAYMENTS_TEST".to_owned(), "true".to_owned()),
-            ],
+            variables,
             ..StackOptions::default()
         },
     )
@@ -53,6 +63,7 @@ async fn main() -> Result<()> {
     println!("  staff        {}/api/v1/admin", stack.edge.url());
     println!("  token        {}", token.trim());
     println!("  API          {}/openapi.json", stack.edge.url());
+    println!("  mails        {} (.html to look at)", mails.display());
     println!("  metrics      {}/metrics", first.operations_url());
     println!();
     println!(

@@ -1,5 +1,10 @@
 //! Mails to shoppers: what can be written, and how it gets into the outbox.
 
+pub mod letter;
+mod letter_en;
+mod letter_zh_cn;
+pub mod send;
+
 use serde::{Deserialize, Serialize};
 use sqlx::MySqlConnection;
 use time::OffsetDateTime;

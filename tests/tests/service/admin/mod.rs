@@ -103,7 +103,11 @@ impl Staff {
             currencies: vec!["EUR".parse()?, "USD".parse()?],
             locales: vec!["en".parse()?, "de".parse()?],
         };
-        let state = actix_web::web::Data::new(AdminState::new(db.clone(), settings));
+        let state = actix_web::web::Data::new(AdminState::new(
+            db.clone(),
+            settings,
+            panono_shop::secret::Keys::parse(panono_tests::shop::SECRET_KEY)?,
+        ));
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}/api/v1/admin", listener.local_addr()?);
         let server = actix_web::HttpServer::new(move || {
