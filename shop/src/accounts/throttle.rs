@@ -46,6 +46,12 @@ pub const LOGIN_BY_BOTH: Rate = Rate::new("login-both", 8, 60);
 pub const LOGIN_BY_ACCOUNT: Rate = Rate::new("login-account", 60, 60);
 /// Second factors tried for one account: with 3 codes of a million right at a time, a year of trying finds one in six.
 pub const SECOND_FACTOR: Rate = Rate::new("second-factor", 6, 60);
+/// Passwords of staff tried from one address.
+pub const STAFF_BY_ADDRESS: Rate = Rate::new("staff-address", 60, 10);
+/// Passwords and codes tried for one member of staff from one address.
+pub const STAFF_BY_BOTH: Rate = Rate::new("staff-both", 8, 60);
+/// Passwords and codes tried for one member of staff from anywhere.
+pub const STAFF_BY_ACCOUNT: Rate = Rate::new("staff-account", 30, 120);
 /// Passwords that somebody who is signed in gives once more.
 pub const CONFIRM: Rate = Rate::new("confirm", 10, 60);
 /// Accounts registered from one address.

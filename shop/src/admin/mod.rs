@@ -8,6 +8,7 @@ pub mod auth;
 pub mod category;
 pub mod change;
 pub mod cli;
+pub mod cli_staff;
 pub mod events;
 pub mod fields;
 pub mod openapi;
@@ -17,6 +18,7 @@ pub mod product;
 pub mod product_edit;
 pub mod promotion;
 pub mod route_category;
+pub mod route_login;
 pub mod route_outbox;
 pub mod route_product;
 pub mod route_promotion;
@@ -29,6 +31,7 @@ pub mod store_audit;
 pub mod store_category;
 pub mod store_product;
 pub mod store_promotion;
+pub mod store_staff;
 pub mod store_token;
 pub mod store_variant;
 pub mod store_zone;
@@ -59,6 +62,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
         store_variant::STATEMENTS,
         store_promotion::STATEMENTS,
         store_zone::STATEMENTS,
+        store_staff::STATEMENTS,
         store_token::STATEMENTS,
         crate::outbox::dead::STATEMENTS,
         crate::idempotency::STATEMENTS,
@@ -167,6 +171,24 @@ async fn unknown_method() -> Answer {
 /// Mounts the staff API. The application must have a [`web::Data`] of [`AdminState`].
 pub fn configure(config: &mut web::ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
+    // Before the scope: whoever signs in has no token yet.
+    for (path, route) in [
+        (
+            "/api/v1/admin/login",
+            web::post().to(route_login::login),
+        ),
+        (
+            "/api/v1/admin/logout",
+            web::post().to(route_login::logout),
+        ),
+    ] {
+        config.service(
+            resource(path)
+                .route(route)
+                .wrap(from_fn(private))
+                .wrap(from_fn(request_id::middleware)),
+        );
+    }
     let scope = web::scope("/api/v1/admin")
         .app_data(
             web::PathConfig::default().error_handler(|_, _| ApiError::new(Code::NotFound).into()),

@@ -116,6 +116,7 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             tokio::spawn(purger.run(head, stopped.clone())),
             tokio::spawn(follow.run(stopped.clone())),
             tokio::spawn(carts.run(stopped.clone())),
+            tokio::spawn(crate::accounts::sweep::run(db.clone(), stopped.clone())),
             tokio::spawn(schedule.run(stopped)),
         ];
         for task in tasks {

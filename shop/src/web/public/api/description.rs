@@ -45,6 +45,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
     let mut description = PublicApi::openapi();
     description.merge(AdminApi::openapi());
     description.merge(crate::cart::route::CartApi::openapi());
+    description.merge(crate::accounts::api::AccountApi::openapi());
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
