@@ -16,9 +16,7 @@ use super::{privacy, settings, totp};
 use crate::cart::store as cart_store;
 use crate::storefront::i18n::Locale;
 use crate::web::error::{ApiError, Code, Problem};
-use crate::web::private::{
-    Answer, Customer, PrivateState, PublicId, SignedIn, Visitor, resource,
-};
+use crate::web::private::{Answer, Customer, PrivateState, PublicId, SignedIn, Visitor, resource};
 
 type State = Data<PrivateState>;
 

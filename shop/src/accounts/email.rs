@@ -32,9 +32,8 @@ impl Email {
             return Err(InvalidEmail);
         }
         let (local, domain) = typed.rsplit_once('@').ok_or(InvalidEmail)?;
-        let allowed = |letter: char| {
-            letter.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(letter)
-        };
+        let allowed =
+            |letter: char| letter.is_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(letter);
         let is_local = (1..=LONGEST_LOCAL).contains(&local.len())
             && local.chars().all(allowed)
             && !local.starts_with('.')

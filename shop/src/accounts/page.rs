@@ -45,7 +45,11 @@ impl Field {
 
     pub(super) fn password(name: &'static str, label: &'static str, is_new: bool) -> Self {
         Self {
-            autocomplete: if is_new { "new-password" } else { "current-password" },
+            autocomplete: if is_new {
+                "new-password"
+            } else {
+                "current-password"
+            },
             ..Self::new(name, label, "password")
         }
     }
@@ -93,7 +97,12 @@ pub(super) struct Form {
 }
 
 impl Form {
-    pub(super) fn new(id: &'static str, url: String, fields: Vec<Field>, button: &'static str) -> Self {
+    pub(super) fn new(
+        id: &'static str,
+        url: String,
+        fields: Vec<Field>,
+        button: &'static str,
+    ) -> Self {
         Self {
             id,
             url,
@@ -195,7 +204,9 @@ impl Content {
 
 /// A form that was refused for what was typed is shown again; anything else goes its own way.
 pub(super) fn again(error: ApiError) -> Result<ApiError, ApiError> {
-    if matches!(error.code.status(), 401 | 409 | 422) && error.code != crate::web::error::Code::SignInRequired {
+    if matches!(error.code.status(), 401 | 409 | 422)
+        && error.code != crate::web::error::Code::SignInRequired
+    {
         Ok(error)
     } else {
         Err(error)

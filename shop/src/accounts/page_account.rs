@@ -270,12 +270,30 @@ async fn address_page(
     };
     let fields = vec![
         field("name", texts.address_name, &input.name, "name"),
-        field("company", texts.address_company, &input.company, "organization").optional(),
+        field(
+            "company",
+            texts.address_company,
+            &input.company,
+            "organization",
+        )
+        .optional(),
         field("line1", texts.address_line1, &input.line1, "address-line1"),
         field("line2", texts.address_line2, &input.line2, "address-line2").optional(),
-        field("postcode", texts.address_postcode, &input.postcode, "postal-code").optional(),
+        field(
+            "postcode",
+            texts.address_postcode,
+            &input.postcode,
+            "postal-code",
+        )
+        .optional(),
         field("city", texts.address_city, &input.city, "address-level2"),
-        field("region", texts.address_region, &input.region, "address-level1").optional(),
+        field(
+            "region",
+            texts.address_region,
+            &input.region,
+            "address-level1",
+        )
+        .optional(),
         field("country", texts.address_country, &input.country, "country")
             .hint(texts.address_country_hint),
         field("phone", texts.address_phone, &input.phone, "tel").optional(),
@@ -444,15 +462,14 @@ async fn security_page(
     let account = settings::account(state, customer).await?;
     let codes_left = state
         .read(move |connection| {
-            Box::pin(async move {
-                Ok(store_customer::recovery_codes_left(connection, customer).await?)
-            })
+            Box::pin(
+                async move { Ok(store_customer::recovery_codes_left(connection, customer).await?) },
+            )
         })
         .await?;
     let errors = shown.refused.map(FormErrors::of).unwrap_or_default();
     let form = |action: &'static str, fields: Vec<Field>, button: &'static str| {
-        let form =
-            Form::new(action, place.url("/account/security"), fields, button).action(action);
+        let form = Form::new(action, place.url("/account/security"), fields, button).action(action);
         if action == shown.action {
             form.errors(place.locale, &errors)
         } else {
@@ -515,10 +532,7 @@ async fn security_page(
         totp_section(state, place, &account, codes_left, &form)?,
         Section {
             title: texts.security_email.to_owned(),
-            paragraphs: vec![
-                account.email.clone(),
-                texts.security_email_text.to_owned(),
-            ],
+            paragraphs: vec![account.email.clone(), texts.security_email_text.to_owned()],
             forms: vec![form(
                 "email",
                 vec![Field::email(texts.email, ""), password()],

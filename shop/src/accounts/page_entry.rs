@@ -14,9 +14,7 @@ use super::texts::AccountTexts;
 use crate::storefront::urls::encode_component;
 use crate::web::error::{ApiError, Code};
 use crate::web::private::form::local_target;
-use crate::web::private::{
-    Answer, FormErrors, Place, PrivateState, Visitor, resource, see_other,
-};
+use crate::web::private::{Answer, FormErrors, Place, PrivateState, Visitor, resource, see_other};
 
 type State = Data<PrivateState>;
 

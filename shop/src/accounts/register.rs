@@ -15,8 +15,8 @@ use super::session::{Stage, Token, TokenHash};
 use super::sign_in::{self, Opened};
 use super::store_customer::{self, Account, NewAccount};
 use super::store_link::{self, Link, Purpose};
-use super::throttle::{self, Count};
 use super::store_session;
+use super::throttle::{self, Count};
 use crate::db::violated_constraint;
 use crate::notify::mail::{self, Mail, Template};
 use crate::storefront::i18n::Locale;
@@ -343,15 +343,17 @@ pub async fn ask_reset(
     let to = Count::of_email(&state.keys, throttle::MAIL_TO, &email);
     let may_mail = throttle::has_one_left(state, to).await?;
     let token = Token::random();
-    let (hash, path) = (
-        token.hash(),
-        format!("/reset/new?token={}", token.reveal()),
-    );
+    let (hash, path) = (token.hash(), format!("/reset/new?token={}", token.reveal()));
     let links: Vec<(String, String)> = state
         .site
         .locales
         .iter()
-        .map(|locale| (locale.tag().to_owned(), page_url(state, locale.tag(), &path)))
+        .map(|locale| {
+            (
+                locale.tag().to_owned(),
+                page_url(state, locale.tag(), &path),
+            )
+        })
         .collect();
     let fallback = page_url(state, "", &path);
     let work = Arc::new((email, hash, links, fallback));
@@ -405,7 +407,9 @@ pub async fn reset(
     password: &str,
 ) -> Result<(), ApiError> {
     let (hash, link, account) = find_link(state, visitor, token).await?;
-    if link.purpose != Purpose::Reset || account.email_key.as_deref() != Some(link.email_key.as_str()) {
+    if link.purpose != Purpose::Reset
+        || account.email_key.as_deref() != Some(link.email_key.as_str())
+    {
         return Err(worthless_link());
     }
     let chosen = Password::chosen(password, &account.email).map_err(|message| {

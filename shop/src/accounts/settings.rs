@@ -401,11 +401,7 @@ pub async fn addresses(state: &PrivateState, customer: i64) -> Result<Vec<Entry>
 ///
 /// # Errors
 /// 404 when the customer has none such.
-pub async fn address(
-    state: &PrivateState,
-    customer: i64,
-    id: PublicId,
-) -> Result<Entry, ApiError> {
+pub async fn address(state: &PrivateState, customer: i64, id: PublicId) -> Result<Entry, ApiError> {
     addresses(state, customer)
         .await?
         .into_iter()
@@ -464,11 +460,7 @@ pub async fn put_address(
 ///
 /// # Errors
 /// 404 when the customer has none such.
-pub async fn delete_address(
-    state: &PrivateState,
-    customer: i64,
-    row: i64,
-) -> Result<(), ApiError> {
+pub async fn delete_address(state: &PrivateState, customer: i64, row: i64) -> Result<(), ApiError> {
     let deleted = state
         .db
         .transaction(move |connection| {

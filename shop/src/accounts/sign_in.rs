@@ -31,9 +31,8 @@ pub struct Opened {
 }
 
 fn wrong() -> ApiError {
-    ApiError::new(Code::InvalidCredentials).detail(
-        "the e-mail address or the password is wrong, or the address was not confirmed yet",
-    )
+    ApiError::new(Code::InvalidCredentials)
+        .detail("the e-mail address or the password is wrong, or the address was not confirmed yet")
 }
 
 /// Signs somebody in with address and password.
@@ -117,7 +116,10 @@ pub async fn take_code(
     let refused = || {
         ApiError::new(Code::Unprocessable)
             .detail("see `errors`")
-            .field("/code", "is wrong or was used already; wait for the next one")
+            .field(
+                "/code",
+                "is wrong or was used already; wait for the next one",
+            )
     };
     let id = account.id;
     let step = match totp::typed(code) {

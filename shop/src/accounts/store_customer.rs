@@ -22,14 +22,11 @@ const BY_KEY: &str = account!("email_key = ?");
 const LOCK_BY_KEY: &str = account!("email_key = ? FOR UPDATE");
 const BY_ID: &str = account!("id = ? AND erased_at IS NULL");
 const LOCK: &str = account!("id = ? AND erased_at IS NULL FOR UPDATE");
-const INSERT: &str =
-    "INSERT INTO customer (public_id, email, email_key, name, locale, password_hash) VALUES (?, ?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO customer (public_id, email, email_key, name, locale, password_hash) VALUES (?, ?, ?, ?, ?, ?)";
 const SET_UNVERIFIED: &str = "UPDATE customer SET email = ?, name = ?, locale = ?, password_hash = ?, version = version + 1 \
      WHERE id = ? AND verified_at IS NULL";
-const VERIFY: &str =
-    "UPDATE customer SET verified_at = COALESCE(verified_at, NOW(6)), version = version + 1 WHERE id = ?";
-const SET_EMAIL: &str =
-    "UPDATE customer SET email = ?, email_key = ?, verified_at = NOW(6), version = version + 1 WHERE id = ?";
+const VERIFY: &str = "UPDATE customer SET verified_at = COALESCE(verified_at, NOW(6)), version = version + 1 WHERE id = ?";
+const SET_EMAIL: &str = "UPDATE customer SET email = ?, email_key = ?, verified_at = NOW(6), version = version + 1 WHERE id = ?";
 const SET_PASSWORD: &str =
     "UPDATE customer SET password_hash = ?, version = version + 1 WHERE id = ?";
 const SET_PROFILE: &str =
@@ -41,12 +38,10 @@ const ENABLE_TOTP: &str = "UPDATE customer SET totp_enabled_at = NOW(6), totp_la
 const DISABLE_TOTP: &str = "UPDATE customer SET totp_secret = NULL, totp_enabled_at = NULL, totp_last_step = NULL, version = version + 1 \
      WHERE id = ?";
 // Decided by the row count: of two requests with one code, one is refused.
-const USE_STEP: &str =
-    "UPDATE customer SET totp_last_step = ? WHERE id = ? AND (totp_last_step IS NULL OR totp_last_step < ?)";
+const USE_STEP: &str = "UPDATE customer SET totp_last_step = ? WHERE id = ? AND (totp_last_step IS NULL OR totp_last_step < ?)";
 const DELETE_CODES: &str = "DELETE FROM recovery_code WHERE customer_id = ?";
 const INSERT_CODE: &str = "INSERT INTO recovery_code (customer_id, code_hash) VALUES (?, ?)";
-const USE_CODE: &str =
-    "UPDATE recovery_code SET used_at = NOW(6) WHERE customer_id = ? AND code_hash = ? AND used_at IS NULL";
+const USE_CODE: &str = "UPDATE recovery_code SET used_at = NOW(6) WHERE customer_id = ? AND code_hash = ? AND used_at IS NULL";
 const CODES_LEFT: &str =
     "SELECT COUNT(*) FROM recovery_code WHERE customer_id = ? AND used_at IS NULL";
 const ADOPT_ORDERS: &str =

@@ -119,10 +119,7 @@ pub async fn find(
 ///
 /// # Errors
 /// What the database answers.
-pub async fn take(
-    connection: &mut MySqlConnection,
-    hash: &TokenHash,
-) -> Result<bool, sqlx::Error> {
+pub async fn take(connection: &mut MySqlConnection, hash: &TokenHash) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(USE)
         .bind(hash.as_str())
         .execute(connection)

@@ -16,10 +16,8 @@ const FIND: &str = "SELECT s.id, s.stage, s.seen_at, s.confirmed_at, \
 const MARK_SEEN: &str = "UPDATE customer_session SET seen_at = NOW(6) WHERE id = ?";
 const INSERT: &str = "INSERT INTO customer_session (token_hash, customer_id, stage, user_agent, expires_at) \
      VALUES (?, ?, ?, ?, NOW(6) + INTERVAL ? SECOND)";
-const REVOKE: &str =
-    "UPDATE customer_session SET revoked_at = NOW(6) WHERE id = ? AND customer_id = ? AND revoked_at IS NULL";
-const REVOKE_OTHERS: &str =
-    "UPDATE customer_session SET revoked_at = NOW(6) WHERE customer_id = ? AND id <> ? AND revoked_at IS NULL";
+const REVOKE: &str = "UPDATE customer_session SET revoked_at = NOW(6) WHERE id = ? AND customer_id = ? AND revoked_at IS NULL";
+const REVOKE_OTHERS: &str = "UPDATE customer_session SET revoked_at = NOW(6) WHERE customer_id = ? AND id <> ? AND revoked_at IS NULL";
 // A customer has some devices; who opens sessions in a loop ends the oldest.
 const REVOKE_OLDEST: &str = "UPDATE customer_session SET revoked_at = NOW(6) \
      WHERE customer_id = ? AND revoked_at IS NULL AND id <= \

@@ -10,13 +10,10 @@ use crate::db::{Db, DbError, violated_constraint};
 // Decided by the condition and the row count, so that two at once cannot both take the last attempt.
 const TAKE: &str = "UPDATE throttle SET allowed_at = GREATEST(allowed_at, NOW(6)) + INTERVAL ? MICROSECOND \
      WHERE scope = ? AND subject = ? AND allowed_at <= NOW(6) + INTERVAL ? MICROSECOND";
-const WAIT: &str =
-    "SELECT TIMESTAMPDIFF(MICROSECOND, NOW(6), allowed_at) FROM throttle WHERE scope = ? AND subject = ?";
-const INSERT: &str =
-    "INSERT INTO throttle (scope, subject, allowed_at) VALUES (?, ?, NOW(6) + INTERVAL ? MICROSECOND)";
+const WAIT: &str = "SELECT TIMESTAMPDIFF(MICROSECOND, NOW(6), allowed_at) FROM throttle WHERE scope = ? AND subject = ?";
+const INSERT: &str = "INSERT INTO throttle (scope, subject, allowed_at) VALUES (?, ?, NOW(6) + INTERVAL ? MICROSECOND)";
 const FORGET: &str = "DELETE FROM throttle WHERE scope = ? AND subject = ?";
-const DELETE_OLD: &str =
-    "DELETE FROM throttle WHERE allowed_at < NOW(6) - INTERVAL 1 DAY ORDER BY allowed_at LIMIT 1000";
+const DELETE_OLD: &str = "DELETE FROM throttle WHERE allowed_at < NOW(6) - INTERVAL 1 DAY ORDER BY allowed_at LIMIT 1000";
 
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[

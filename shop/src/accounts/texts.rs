@@ -42,7 +42,6 @@ texts! {
         code_if: "Code, if two-step sign-in is on" => "验证码（若已启用两步验证）",
         name: "Name" => "姓名",
         language: "Language of mails" => "邮件语言",
-        account_title: "Your account" => "我的账户",
         account_orders: "Orders" => "订单",
         account_orders_text: "See what you ordered and where it is." => "查看订单与物流状态。",
         account_addresses: "Addresses" => "收货地址",
@@ -117,28 +116,67 @@ texts! {
 /// What service functions say is wrong with a field, in Chinese. English is what they say.
 const CHINESE: &[(&str, &str)] = &[
     ("is missing", "请填写此项"),
-    ("must be an e-mail address, such as name@example.com", "请输入有效的邮箱，例如 name@example.com"),
+    (
+        "must be an e-mail address, such as name@example.com",
+        "请输入有效的邮箱，例如 name@example.com",
+    ),
     ("must have at least 10 characters", "至少需要 10 个字符"),
     ("must have at most 256 characters", "最多 256 个字符"),
-    ("is one of the first that anyone would try; choose another", "该密码太常见，请换一个"),
+    (
+        "is one of the first that anyone would try; choose another",
+        "该密码太常见，请换一个",
+    ),
     ("is wrong", "不正确"),
     ("was changed a moment ago", "刚刚被修改，请重试"),
-    ("is wrong or was used already; wait for the next one", "不正确或已使用过，请等待下一个验证码"),
-    ("was used already or is too old; ask for a new one", "链接已使用或已过期，请重新获取"),
-    ("the link was used already or is too old; ask for a new one", "链接已使用或已过期，请重新获取"),
+    (
+        "is wrong or was used already; wait for the next one",
+        "不正确或已使用过，请等待下一个验证码",
+    ),
+    (
+        "was used already or is too old; ask for a new one",
+        "链接已使用或已过期，请重新获取",
+    ),
+    (
+        "the link was used already or is too old; ask for a new one",
+        "链接已使用或已过期，请重新获取",
+    ),
     ("must be at most 190 characters", "最多 190 个字符"),
     ("must be at most 100 characters", "最多 100 个字符"),
     ("must be at most 32 characters", "最多 32 个字符"),
     ("must be at most 16 characters", "最多 16 个字符"),
     ("must not have control characters", "包含无效字符"),
-    ("must be a country of ISO 3166-1, such as DE", "请输入国家代码，例如 CN"),
-    ("is missing: addresses of this country have a state or province", "请填写省／州"),
-    ("is not a state or province of this country; give its code, such as CA, or its name", "不是该国家的省／州"),
-    ("must be 5 to 15 digits, such as +49 30 901820", "请输入 5 至 15 位数字"),
-    ("the address book is full; delete an address first", "地址簿已满，请先删除一个地址"),
-    ("the address has an account of its own now", "该邮箱已有账户"),
-    ("a second factor is on; turn it off first", "两步验证已启用，请先停用"),
-    ("there is no second factor to be confirmed", "没有待确认的两步验证"),
+    (
+        "must be a country of ISO 3166-1, such as DE",
+        "请输入国家代码，例如 CN",
+    ),
+    (
+        "is missing: addresses of this country have a state or province",
+        "请填写省／州",
+    ),
+    (
+        "is not a state or province of this country; give its code, such as CA, or its name",
+        "不是该国家的省／州",
+    ),
+    (
+        "must be 5 to 15 digits, such as +49 30 901820",
+        "请输入 5 至 15 位数字",
+    ),
+    (
+        "the address book is full; delete an address first",
+        "地址簿已满，请先删除一个地址",
+    ),
+    (
+        "the address has an account of its own now",
+        "该邮箱已有账户",
+    ),
+    (
+        "a second factor is on; turn it off first",
+        "两步验证已启用，请先停用",
+    ),
+    (
+        "there is no second factor to be confirmed",
+        "没有待确认的两步验证",
+    ),
     ("there is no second factor", "尚未启用两步验证"),
     (
         "an order is under way, and needs its address; erase the account when it has arrived or is cancelled",
@@ -151,7 +189,9 @@ pub(super) fn localised(locale: Locale, message: &str) -> String {
     match locale {
         Locale::En => {
             let mut letters = message.chars();
-            let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+            let first = letters
+                .next()
+                .map(|letter| letter.to_uppercase().to_string());
             format!("{}{}.", first.unwrap_or_default(), letters.as_str())
         }
         Locale::ZhCn => CHINESE
@@ -176,7 +216,10 @@ mod tests {
         assert_eq!(localised(Locale::En, "is missing"), "Is missing.");
         assert_eq!(localised(Locale::ZhCn, "is missing"), "请填写此项");
         assert_eq!(
-            localised(Locale::ZhCn, "has not the form of this country, such as 99999"),
+            localised(
+                Locale::ZhCn,
+                "has not the form of this country, such as 99999"
+            ),
             "邮政编码格式不正确"
         );
     }

@@ -44,8 +44,9 @@ pub const LOGIN_BY_ADDRESS: Rate = Rate::new("login-address", 100, 3);
 pub const LOGIN_BY_BOTH: Rate = Rate::new("login-both", 8, 60);
 /// Passwords tried for one account from anywhere. Higher, so that whoever tries cannot easily lock its owner out.
 pub const LOGIN_BY_ACCOUNT: Rate = Rate::new("login-account", 60, 60);
-/// Second factors tried for one account: with 3 codes of a million right at a time, a year of trying finds one in six.
-pub const SECOND_FACTOR: Rate = Rate::new("second-factor", 6, 60);
+/// Second factors tried for one account by somebody who knows the password: with 3 codes of a million right at a time, a year of
+/// trying finds one of six.
+pub const SECOND_FACTOR: Rate = Rate::new("second-factor", 10, 600);
 /// Passwords of staff tried from one address.
 pub const STAFF_BY_ADDRESS: Rate = Rate::new("staff-address", 60, 10);
 /// Passwords and codes tried for one member of staff from one address.
@@ -131,5 +132,7 @@ pub async fn attempt(state: &PrivateState, counts: Vec<Count>) -> Result<(), Api
 /// # Errors
 /// What the database answers.
 pub async fn has_one_left(state: &PrivateState, count: Count) -> Result<bool, ApiError> {
-    Ok(store_throttle::take(&state.db, vec![count]).await?.is_none())
+    Ok(store_throttle::take(&state.db, vec![count])
+        .await?
+        .is_none())
 }

@@ -51,8 +51,9 @@ pub fn step_of(secret: &[u8], code: u32, now: OffsetDateTime, last: Option<i64>)
         .find(|step| code_at(secret, *step) == code)
 }
 
-/// HOTP (RFC 4226, 5.3) with SHA-1, which is what every app does.
-fn code_at(secret: &[u8], step: i64) -> u32 {
+/// The code of a step: HOTP (RFC 4226, 5.3) with SHA-1, which is what every app does. A step is 30 seconds.
+#[must_use]
+pub fn code_at(secret: &[u8], step: i64) -> u32 {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
     let tag = hmac::sign(&key, &step.to_be_bytes());
     let bytes = tag.as_ref();
@@ -70,7 +71,10 @@ fn code_at(secret: &[u8], step: i64) -> u32 {
 pub fn spelled(secret: &[u8]) -> String {
     let text = base32(secret);
     let letters: Vec<char> = text.chars().collect();
-    let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
+    let groups: Vec<String> = letters
+        .chunks(4)
+        .map(|group| group.iter().collect())
+        .collect();
     groups.join(" ")
 }
 
@@ -139,7 +143,10 @@ pub fn recovery_codes() -> Vec<String> {
         .map(|_| {
             let id = crate::web::private::PublicId::random().to_string();
             let letters: Vec<char> = id.chars().take(RECOVERY_LENGTH).collect();
-            let groups: Vec<String> = letters.chunks(4).map(|group| group.iter().collect()).collect();
+            let groups: Vec<String> = letters
+                .chunks(4)
+                .map(|group| group.iter().collect())
+                .collect();
             groups.join("-")
         })
         .collect()

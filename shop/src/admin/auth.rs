@@ -14,8 +14,8 @@ use moka::sync::Cache;
 use time::OffsetDateTime;
 
 use super::AdminState;
-use super::{store_staff, store_token};
 use super::token::{Demand, SecretHash, Token};
+use super::{store_staff, store_token};
 use crate::web::error::{ApiError, Code};
 use crate::web::request_id;
 

@@ -73,7 +73,11 @@ pub enum StaffCommand {
         /// Its name.
         name: String,
         /// What it allows, as `verb:resource`; give it once for each scope, or several with commas.
-        #[arg(long = "scope", value_delimiter = ',', required_unless_present = "every_scope")]
+        #[arg(
+            long = "scope",
+            value_delimiter = ',',
+            required_unless_present = "every_scope"
+        )]
         scopes: Vec<Scope>,
         /// It allows everything that this release knows.
         #[arg(long, conflicts_with = "scopes")]
@@ -141,7 +145,10 @@ fn checked_name(name: &str) -> Result<String, StaffError> {
 fn first_password() -> String {
     let id = PublicId::random().to_string();
     let letters: Vec<char> = id.chars().take(20).collect();
-    let groups: Vec<String> = letters.chunks(5).map(|group| group.iter().collect()).collect();
+    let groups: Vec<String> = letters
+        .chunks(5)
+        .map(|group| group.iter().collect())
+        .collect();
     groups.join("-")
 }
 
@@ -249,7 +256,11 @@ async fn list(db: &Db, output: &mut impl Write) -> Result<(), StaffError> {
                 member.email,
                 member.name,
                 member.role,
-                if member.disabled { "disabled" } else { "active" },
+                if member.disabled {
+                    "disabled"
+                } else {
+                    "active"
+                },
                 if member.totp_enabled { "on" } else { "off" },
             )?;
         }

@@ -173,14 +173,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
     // Before the scope: whoever signs in has no token yet.
     for (path, route) in [
-        (
-            "/api/v1/admin/login",
-            web::post().to(route_login::login),
-        ),
-        (
-            "/api/v1/admin/logout",
-            web::post().to(route_login::logout),
-        ),
+        ("/api/v1/admin/login", web::post().to(route_login::login)),
+        ("/api/v1/admin/logout", web::post().to(route_login::logout)),
     ] {
         config.service(
             resource(path)

@@ -16,8 +16,7 @@ const DELETE_ROLE: &str = "DELETE FROM staff_role WHERE name = ? AND NOT EXISTS 
 const ROLE_BY_NAME: &str = "SELECT id FROM staff_role WHERE name = ?";
 const USERS: &str = "SELECT u.id, u.email, u.name, r.name AS role, u.totp_enabled_at IS NOT NULL AS totp_enabled, \
      u.disabled_at IS NOT NULL AS disabled, u.created_at FROM staff_user u JOIN staff_role r ON r.id = u.role_id WHERE u.id > ? ORDER BY u.id LIMIT 500";
-const INSERT: &str =
-    "INSERT INTO staff_user (email, email_key, name, role_id, password_hash) VALUES (?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO staff_user (email, email_key, name, role_id, password_hash) VALUES (?, ?, ?, ?, ?)";
 const BY_KEY: &str = "SELECT u.id, u.email, u.name, u.password_hash, u.totp_secret, u.totp_enabled_at IS NOT NULL AS totp_enabled, \
      u.totp_last_step, u.disabled_at IS NOT NULL AS disabled, r.scopes FROM staff_user u JOIN staff_role r ON r.id = u.role_id \
      WHERE u.email_key = ?";
@@ -30,8 +29,7 @@ const ENABLE: &str =
     "UPDATE staff_user SET disabled_at = NULL, version = version + 1 WHERE email_key = ?";
 const SET_TOTP: &str = "UPDATE staff_user SET totp_secret = ?, totp_enabled_at = NOW(6), totp_last_step = NULL, version = version + 1 \
      WHERE email_key = ?";
-const USE_STEP: &str =
-    "UPDATE staff_user SET totp_last_step = ? WHERE id = ? AND (totp_last_step IS NULL OR totp_last_step < ?)";
+const USE_STEP: &str = "UPDATE staff_user SET totp_last_step = ? WHERE id = ? AND (totp_last_step IS NULL OR totp_last_step < ?)";
 const INSERT_SESSION: &str = "INSERT INTO staff_session (token_hash, staff_id, expires_at) VALUES (?, ?, NOW(6) + INTERVAL ? SECOND)";
 const FIND_SESSION: &str = "SELECT s.id, u.email, r.scopes, s.created_at, s.expires_at, s.revoked_at FROM staff_session s \
      JOIN staff_user u ON u.id = s.staff_id JOIN staff_role r ON r.id = u.role_id WHERE s.token_hash = ? AND u.disabled_at IS NULL";

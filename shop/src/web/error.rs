@@ -343,10 +343,7 @@ impl ResponseError for ApiError {
         if self.code == Code::Unauthenticated {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        if matches!(
-            self.code,
-            Code::SignInRequired | Code::InvalidCredentials
-        ) {
+        if matches!(self.code, Code::SignInRequired | Code::InvalidCredentials) {
             // The scheme has no standard; RFC 9110, 15.5.2 asks for one all the same.
             response.insert_header((header::WWW_AUTHENTICATE, "Cookie realm=\"account\""));
         }

@@ -31,7 +31,10 @@ async fn a_second_factor_is_asked_for_and_no_code_works_twice() -> Result<()> {
     let waiting = other.login("ada@shop.example", PASSWORD).await?.expect(200);
     assert_eq!(waiting.json()["second_factor"], true);
     // The password alone opens nothing.
-    other.get("/api/v1/me").await?.problem(401, "sign_in_required");
+    other
+        .get("/api/v1/me")
+        .await?
+        .problem(401, "sign_in_required");
     other
         .post("/api/v1/auth/second-factor", put(first))
         .await?
@@ -54,7 +57,10 @@ async fn a_second_factor_is_asked_for_and_no_code_works_twice() -> Result<()> {
         .await?
         .expect(200);
     let mut fourth = bench.browser();
-    fourth.login("ada@shop.example", PASSWORD).await?.expect(200);
+    fourth
+        .login("ada@shop.example", PASSWORD)
+        .await?
+        .expect(200);
     fourth
         .post("/api/v1/auth/second-factor", put(recovery))
         .await?
@@ -83,10 +89,14 @@ async fn sessions_are_listed_and_ended_and_a_new_password_ends_the_others() -> R
         .call(Method::DELETE, &path, json!({}))
         .await?
         .expect(204);
-    phone.get("/api/v1/me").await?.problem(401, "sign_in_required");
+    phone
+        .get("/api/v1/me")
+        .await?
+        .problem(401, "sign_in_required");
 
     phone.login("ada@shop.example", PASSWORD).await?.expect(200);
-    let change = |present: &str| json!({ "password": present, "new_password": "quite another sentence" });
+    let change =
+        |present: &str| json!({ "password": present, "new_password": "quite another sentence" });
     browser
         .call(Method::PUT, "/api/v1/me/password", change("wrong sentence"))
         .await?
@@ -96,7 +106,10 @@ async fn sessions_are_listed_and_ended_and_a_new_password_ends_the_others() -> R
         .await?
         .expect(204);
     browser.get("/api/v1/me").await?.expect(200);
-    phone.get("/api/v1/me").await?.problem(401, "sign_in_required");
+    phone
+        .get("/api/v1/me")
+        .await?
+        .problem(401, "sign_in_required");
     Ok(())
 }
 
@@ -127,18 +140,22 @@ async fn addresses_belong_to_their_customer() -> Result<()> {
         .post("/api/v1/me/addresses", wrong)
         .await?
         .problem(422, "unprocessable");
-    let fields: Vec<&str> = refused.json()["errors"]
+    let fields: Vec<String> = refused.json()["errors"]
         .as_array()
         .unwrap()
         .iter()
-        .map(|error| error["field"].as_str().unwrap().to_owned().leak() as &str)
+        .map(|error| error["field"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(fields, ["/line1", "/city", "/region", "/postcode"]);
     browser
         .call(Method::DELETE, &path, json!({}))
         .await?
         .expect(204);
-    let left = browser.get("/api/v1/me/addresses").await?.expect(200).json();
+    let left = browser
+        .get("/api/v1/me/addresses")
+        .await?
+        .expect(200)
+        .json();
     assert_eq!(left["items"], json!([]));
     Ok(())
 }
@@ -149,7 +166,10 @@ async fn an_account_moves_only_to_an_address_that_answers() -> Result<()> {
     let mut browser = bench.customer("ada@shop.example").await?;
     let ask = json!({ "email": "ada@new.example", "password": PASSWORD });
     browser.post("/api/v1/me/email", ask).await?.expect(202);
-    browser.login("ada@new.example", PASSWORD).await?.expect(401);
+    browser
+        .login("ada@new.example", PASSWORD)
+        .await?
+        .expect(401);
     let token = bench.token("ada@new.example", "verify_email").await?;
     let body = json!({ "token": token, "password": PASSWORD });
     let mut other = bench.browser();
@@ -164,9 +184,10 @@ async fn ones_data_can_be_had_and_erased() -> Result<()> {
     let bench = Bench::start().await?;
     let mut browser = bench.customer("ada@shop.example").await?;
     let mut connection = bench.connect().await?;
-    let id: i64 = sqlx::query_scalar("SELECT id FROM customer WHERE email_key = 'ada@shop.example'")
-        .fetch_one(&mut connection)
-        .await?;
+    let id: i64 =
+        sqlx::query_scalar("SELECT id FROM customer WHERE email_key = 'ada@shop.example'")
+            .fetch_one(&mut connection)
+            .await?;
     sqlx::query(
         "INSERT INTO orders (number, customer_id, customer_key, email, locale, currency, state, prices_include_tax, subtotal, \
          discount, shipping, tax, total, shipping_address) VALUES ('PAST', ?, REPEAT('k', 32), 'ada@shop.example', 'en', 'USD', \
@@ -193,7 +214,10 @@ async fn ones_data_can_be_had_and_erased() -> Result<()> {
         .post("/api/v1/me/erasure", confirm)
         .await?
         .expect(204);
-    browser.login("ada@shop.example", PASSWORD).await?.expect(401);
+    browser
+        .login("ada@shop.example", PASSWORD)
+        .await?
+        .expect(401);
     let (total, email, address): (i64, String, String) =
         sqlx::query_as("SELECT total, email, CAST(shipping_address AS CHAR) FROM orders")
             .fetch_one(&mut connection)

@@ -7,7 +7,10 @@ async fn a_customer_registers_verifies_signs_in_and_out() -> Result<()> {
     let bench = Bench::start().await?;
     let mut browser = bench.browser();
     let body = json!({ "email": "Ada@Shop.Example", "password": PASSWORD, "locale": "zh-CN" });
-    browser.post("/api/v1/auth/register", body).await?.expect(202);
+    browser
+        .post("/api/v1/auth/register", body)
+        .await?
+        .expect(202);
     assert_eq!(browser.session, None);
     // An address that was never verified opens nothing.
     browser
@@ -35,11 +38,17 @@ async fn a_customer_registers_verifies_signs_in_and_out() -> Result<()> {
         .problem(422, "unprocessable");
 
     let old = browser.clone();
-    browser.login("ADA@shop.example", PASSWORD).await?.expect(200);
+    browser
+        .login("ADA@shop.example", PASSWORD)
+        .await?
+        .expect(200);
     assert_ne!(browser.session, old.session);
     // The session was rotated: the token from before is worth nothing.
     let mut stolen = old;
-    stolen.get("/api/v1/me").await?.problem(401, "sign_in_required");
+    stolen
+        .get("/api/v1/me")
+        .await?
+        .problem(401, "sign_in_required");
 
     let mut copy = browser.clone();
     browser
@@ -47,7 +56,9 @@ async fn a_customer_registers_verifies_signs_in_and_out() -> Result<()> {
         .await?
         .expect(204);
     assert_eq!(browser.session, None);
-    copy.get("/api/v1/me").await?.problem(401, "sign_in_required");
+    copy.get("/api/v1/me")
+        .await?
+        .problem(401, "sign_in_required");
     Ok(())
 }
 
@@ -84,9 +95,15 @@ async fn nothing_tells_whether_an_address_has_an_account() -> Result<()> {
             .collect()
     };
     let known = templates(bench.mails("known@shop.example").await?);
-    assert_eq!(known, ["verify_email", "already_registered", "reset_password"]);
+    assert_eq!(
+        known,
+        ["verify_email", "already_registered", "reset_password"]
+    );
     // What was registered by somebody else did not change the password.
-    browser.login("known@shop.example", PASSWORD).await?.expect(200);
+    browser
+        .login("known@shop.example", PASSWORD)
+        .await?
+        .expect(200);
     Ok(())
 }
 
@@ -110,7 +127,11 @@ async fn a_forgotten_password_is_chosen_anew_once_and_ends_all_sessions() -> Res
         .form("/en/reset/new", &[("token", &token), ("password", "short")])
         .await?
         .expect(422);
-    assert!(short.text.contains("at least 10 characters"), "{}", short.text);
+    assert!(
+        short.text.contains("at least 10 characters"),
+        "{}",
+        short.text
+    );
     let fields = [("token", token.as_str()), ("password", chosen)];
     let done = browser.form("/en/reset/new", &fields).await?.expect(303);
     assert_eq!(done.header("location"), "/en/login?done=reset");
@@ -137,7 +158,9 @@ async fn guessing_is_slowed_down_by_account_and_survives_a_restart() -> Result<(
     let mut browser = bench.browser();
     let mut refused = None;
     for _ in 0..20 {
-        let reply = browser.login("ada@shop.example", "a wrong sentence").await?;
+        let reply = browser
+            .login("ada@shop.example", "a wrong sentence")
+            .await?;
         if reply.status == StatusCode::TOO_MANY_REQUESTS {
             refused = Some(reply.problem(429, "too_many_attempts"));
             break;
@@ -162,15 +185,25 @@ async fn pages_work_without_scripts_in_both_languages() -> Result<()> {
     let bench = Bench::start().await?;
     let mut browser = bench.browser();
     for (locale, title) in [("en", "Create an account"), ("zh-cn", "注册账户")] {
-        let page = browser.get(&format!("/{locale}/register")).await?.expect(200);
+        let page = browser
+            .get(&format!("/{locale}/register"))
+            .await?
+            .expect(200);
         assert!(page.text.contains(title));
         assert!(page.text.contains("noindex"));
     }
     let refused = browser
-        .form("/zh-cn/register", &[("email", "nobody"), ("password", "short")])
+        .form(
+            "/zh-cn/register",
+            &[("email", "nobody"), ("password", "short")],
+        )
         .await?
         .expect(422);
-    assert!(refused.text.contains("至少需要 10 个字符"), "{}", refused.text);
+    assert!(
+        refused.text.contains("至少需要 10 个字符"),
+        "{}",
+        refused.text
+    );
     assert!(refused.text.contains("value=\"nobody\""));
     let fields = [("email", "ada@shop.example"), ("password", PASSWORD)];
     browser.form("/en/register", &fields).await?.expect(303);
@@ -179,7 +212,10 @@ async fn pages_work_without_scripts_in_both_languages() -> Result<()> {
     let entered = browser.form("/en/verify", &fields).await?.expect(303);
     assert_eq!(entered.header("location"), "/en/account");
     for path in ["", "/addresses", "/addresses/new", "/security", "/privacy"] {
-        browser.get(&format!("/en/account{path}")).await?.expect(200);
+        browser
+            .get(&format!("/en/account{path}"))
+            .await?
+            .expect(200);
     }
     let mut guest = bench.browser();
     let sent = guest.get("/en/account/security").await?.expect(303);

@@ -65,10 +65,7 @@ async fn a_second_factor_of_staff_is_asked_for() -> Result<()> {
     let bench = Bench::start().await?;
     let email = "owner@shop.example";
     let password = member(&bench, email, "owner", "read:catalog,read:audit").await?;
-    let printed = bench
-        .environment
-        .output(&["staff", "totp", email])
-        .await?;
+    let printed = bench.environment.output(&["staff", "totp", email]).await?;
     let secret = printed.lines().next().unwrap();
     let mut browser = bench.browser();
     let login = |code: &str| json!({ "email": email, "password": password, "code": code });
