@@ -18,6 +18,7 @@ pub mod product;
 pub mod product_edit;
 pub mod promotion;
 pub mod route_category;
+pub mod route_customer;
 pub mod route_login;
 pub mod route_outbox;
 pub mod route_product;
@@ -29,6 +30,7 @@ pub mod route_variant;
 pub mod route_zone;
 pub mod store_audit;
 pub mod store_category;
+pub mod store_customer;
 pub mod store_product;
 pub mod store_promotion;
 pub mod store_staff;
@@ -58,6 +60,7 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         store_audit::STATEMENTS,
         store_category::STATEMENTS,
+        store_customer::STATEMENTS,
         store_product::STATEMENTS,
         store_variant::STATEMENTS,
         store_promotion::STATEMENTS,
@@ -285,6 +288,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
         )
         .configure(route_zone::routes)
         .configure(route_promotion::routes)
+        .service(resource("/customers").route(web::get().to(route_customer::list)))
+        .service(resource("/customers/{id}").route(web::get().to(route_customer::get)))
+        .service(resource("/customers/{id}/disable").route(web::post().to(route_customer::disable)))
+        .service(resource("/customers/{id}/enable").route(web::post().to(route_customer::enable)))
+        .service(resource("/customers/{id}/erasure").route(web::post().to(route_customer::erase)))
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))

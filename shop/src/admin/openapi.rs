@@ -4,7 +4,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_login, route_outbox, route_product, route_promotion, route_selling, route_stock, route_system, route_variant, route_zone,
+    route_category, route_customer, route_login, route_outbox, route_product, route_promotion, route_selling, route_stock, route_system, route_variant, route_zone,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
@@ -69,6 +69,11 @@ use super::{
         route_promotion::archive_coupon,
         route_system::audit_log,
         route_system::purge,
+        route_customer::list,
+        route_customer::get,
+        route_customer::disable,
+        route_customer::enable,
+        route_customer::erase,
         route_login::login,
         route_login::logout,
         route_outbox::list,
