@@ -41,7 +41,7 @@ pub(super) struct Fields {
     next: String,
 }
 
-fn redirect(response: HttpResponse) -> HttpResponseBuilder {
+fn redirect(response: &HttpResponse) -> HttpResponseBuilder {
     let mut builder = HttpResponse::build(response.status());
     if let Some(location) = response.headers().get(header::LOCATION) {
         builder.insert_header((header::LOCATION, location.clone()));
@@ -58,7 +58,7 @@ fn entered(state: &PrivateState, place: &Place, opened: &Opened, next: &str) -> 
         }
         (Stage::SecondFactor, None) => place.url("/login/code"),
     };
-    with_session(state, redirect(see_other(&target)), opened).finish()
+    with_session(state, redirect(&see_other(&target)), opened).finish()
 }
 
 fn narrow(title: &'static str, section: Section) -> Content {
@@ -188,7 +188,7 @@ async fn post_code(state: State, place: Place, visitor: Visitor, form: Posted<Fi
 
 async fn post_logout(state: State, place: Place, visitor: Visitor) -> Answer {
     sign_in::sign_out(&state, visitor.session.as_ref()).await?;
-    Ok(redirect(see_other(&place.urls().home()))
+    Ok(redirect(&see_other(&place.urls().home()))
         .append_header((header::SET_COOKIE, state.cookies.clear_session()))
         .append_header((header::SET_COOKIE, state.cookies.clear_cart()))
         .finish())

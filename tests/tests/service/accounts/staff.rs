@@ -44,7 +44,7 @@ async fn staff_get_what_their_role_allows_until_they_are_disabled() -> Result<()
 
     bench.environment.run(&["staff", "disable", email]).await?;
     browser
-        .post("/api/v1/admin/login", login.clone())
+        .post("/api/v1/admin/login", login)
         .await?
         .problem(401, "invalid_credentials");
     panono_tests::wait::wait_until(
