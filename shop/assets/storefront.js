@@ -77,3 +77,22 @@ for (const form of document.querySelectorAll(".cart-form")) {
     if (event.target.type === "number" && form.reportValidity()) form.requestSubmit();
   });
 }
+
+// What belongs to one visitor is asked for after the page, once. The page is whole without it.
+const slot = document.querySelector("[data-slot=session]");
+if (slot) {
+  fetch("/api/v1/session")
+    .then((answer) => (answer.ok ? answer.json() : null))
+    .then((session) => {
+      if (!session) return;
+      const pieces = session.cart ? session.cart.pieces : 0;
+      const count = document.querySelector("[data-cart-count]");
+      if (count) {
+        count.textContent = pieces > 99 ? "99+" : String(pieces);
+        count.hidden = pieces === 0;
+      }
+      const customer = session.customer;
+      if (customer) slot.querySelector("[data-greeting]").textContent = customer.name || customer.email;
+    })
+    .catch(() => {});
+}

@@ -14,8 +14,8 @@ use moka::sync::Cache;
 use time::OffsetDateTime;
 
 use super::AdminState;
-use super::store_token;
 use super::token::{Demand, SecretHash, Token};
+use super::{store_staff, store_token};
 use crate::web::error::{ApiError, Code};
 use crate::web::request_id;
 
@@ -94,7 +94,7 @@ async fn find(state: &AdminState, request: &ServiceRequest) -> Result<Arc<Token>
     }
     let invalid = || {
         refused(
-            "the token is unknown, expired or revoked; make one with `panono-shop token create`",
+            "the token is unknown, expired or revoked; make one with `panono-shop token create`, or sign in",
         )
     };
     let hash = SecretHash::of_presented(secret.trim()).ok_or_else(invalid)?;
@@ -104,7 +104,13 @@ async fn find(state: &AdminState, request: &ServiceRequest) -> Result<Arc<Token>
             let wanted = hash.clone();
             let found = state
                 .read(move |connection| {
-                    Box::pin(async move { Ok(store_token::find(connection, &wanted).await?) })
+                    Box::pin(async move {
+                        // A program's token, or that of a member of staff who signed in.
+                        match store_token::find(connection, &wanted).await? {
+                            Some(token) => Ok(Some(token)),
+                            None => Ok(store_staff::find_session(connection, &wanted).await?),
+                        }
+                    })
                 })
                 .await?;
             let token = Arc::new(found.ok_or_else(invalid)?);

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod category;
 pub mod change;
 pub mod cli;
+pub mod cli_staff;
 pub mod events;
 pub mod fields;
 pub mod openapi;
@@ -18,6 +19,8 @@ pub mod product_edit;
 pub mod promotion;
 pub mod route_category;
 pub mod route_order;
+pub mod route_customer;
+pub mod route_login;
 pub mod route_outbox;
 pub mod route_payment;
 pub mod route_product;
@@ -33,8 +36,10 @@ pub mod route_webhook;
 pub mod route_zone;
 pub mod store_audit;
 pub mod store_category;
+pub mod store_customer;
 pub mod store_product;
 pub mod store_promotion;
+pub mod store_staff;
 pub mod store_token;
 pub mod store_variant;
 pub mod store_zone;
@@ -63,10 +68,12 @@ pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         store_audit::STATEMENTS,
         store_category::STATEMENTS,
+        store_customer::STATEMENTS,
         store_product::STATEMENTS,
         store_variant::STATEMENTS,
         store_promotion::STATEMENTS,
         store_zone::STATEMENTS,
+        store_staff::STATEMENTS,
         store_token::STATEMENTS,
         crate::outbox::dead::STATEMENTS,
         crate::checkout::STATEMENTS,
@@ -207,6 +214,18 @@ async fn unknown_method() -> Answer {
 /// Mounts the staff API. The application must have a [`web::Data`] of [`AdminState`].
 pub fn configure(config: &mut web::ServiceConfig) {
     let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
+    // Before the scope: whoever signs in has no token yet.
+    for (path, route) in [
+        ("/api/v1/admin/login", web::post().to(route_login::login)),
+        ("/api/v1/admin/logout", web::post().to(route_login::logout)),
+    ] {
+        config.service(
+            resource(path)
+                .route(route)
+                .wrap(from_fn(private))
+                .wrap(from_fn(request_id::middleware)),
+        );
+    }
     let scope = web::scope("/api/v1/admin")
         .app_data(
             web::PathConfig::default().error_handler(|_, _| ApiError::new(Code::NotFound).into()),
@@ -315,6 +334,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/orders/{number}/hold").route(web::post().to(route_order::hold)))
         .service(resource("/orders/{number}/release").route(web::post().to(route_order::release)))
         .service(resource("/orders/{number}/notes").route(web::post().to(route_order::note)))
+        .service(resource("/customers").route(web::get().to(route_customer::list)))
+        .service(resource("/customers/{id}").route(web::get().to(route_customer::get)))
+        .service(resource("/customers/{id}/disable").route(web::post().to(route_customer::disable)))
+        .service(resource("/customers/{id}/enable").route(web::post().to(route_customer::enable)))
+        .service(resource("/customers/{id}/erasure").route(web::post().to(route_customer::erase)))
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))

@@ -6,6 +6,7 @@ mod migrate;
 mod outbox;
 mod products;
 mod serve;
+mod staff;
 mod token;
 mod worker;
 
@@ -45,6 +46,8 @@ enum Command {
     Token(token::TokenArgs),
     /// List, replay and discard what could not be carried out: mails, webhooks, events
     Outbox(outbox::OutboxArgs),
+    /// Make, list and change staff and their roles
+    Staff(Box<staff::StaffArgs>),
     /// Print the configuration of the edge cache (Varnish VCL) that goes with this release
     EdgeConfig(edge_config::EdgeConfigArgs),
 }
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> ExitCode {
             Command::Seed(args) => Box::pin(products::seed(*args)).await,
             Command::Check(args) => check::run(args).await,
             Command::Token(args) => token::run(args).await,
+            Command::Staff(args) => staff::run(*args).await,
             Command::Outbox(args) => outbox::run(args).await,
             Command::EdgeConfig(args) => edge_config::run(&args),
         }

@@ -9,6 +9,7 @@ use clap::Args;
 use prometheus_client::registry::Registry;
 
 use super::CommandResult;
+use crate::accounts::password::Passwords;
 use crate::admin::{self, AdminState};
 use crate::cache::freshness::Freshness;
 use crate::cache::{self, CacheConfig, PageCache};
@@ -186,6 +187,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         settings.keys,
         settings.client_address,
         payments,
+        Passwords::start()?,
     ));
     tracing::info!(
         listen = %server.listen,

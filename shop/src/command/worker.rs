@@ -161,6 +161,7 @@ pub(super) async fn run(args: WorkerArgs) -> CommandResult {
             tokio::spawn(follow.run(stopped.clone())),
             tokio::spawn(carts.run(stopped.clone())),
             tokio::spawn(schedule.run(stopped.clone())),
+            tokio::spawn(crate::accounts::sweep::run(db.clone(), stopped.clone())),
         ];
         tasks.extend(notifications.start(&stopped)?);
         if args.watch.invariants_every > 0 {

@@ -243,6 +243,8 @@ messages! {
     cannot_be_bought,
     /// Link to the cart.
     cart,
+    /// Link to the account, or to the page to sign in.
+    account,
     /// Heading of related products.
     related,
     /// Title of the search page while nothing is searched.

@@ -104,6 +104,12 @@ impl Urls {
         )
     }
 
+    /// `/en/account`: private, as all below it.
+    #[must_use]
+    pub fn account(&self) -> String {
+        self.with_currency(format!("/{}/account", self.locale.segment()))
+    }
+
     /// `/en/cart`: private, as all below it.
     #[must_use]
     pub fn cart(&self) -> String {

@@ -66,6 +66,8 @@ codes! {
     SignInRequired = "sign_in_required", 401, "Signing in is needed", None, Quiet;
     /// The payment was declined. The cart is as it was: another card may be tried.
     PaymentDeclined = "payment_declined", 402, "The payment was declined", None, Quiet;
+    /// An address and a password that do not open an account, for whatever reason.
+    InvalidCredentials = "invalid_credentials", 401, "The address or the password is wrong", None, Quiet;
     /// The token lacks a scope. `detail` names it.
     Forbidden = "forbidden", 403, "The token does not allow this", None, Quiet;
     /// A request with somebody's cookies that was begun by another site.
@@ -343,7 +345,7 @@ impl ResponseError for ApiError {
         if self.code == Code::Unauthenticated {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
-        if self.code == Code::SignInRequired {
+        if matches!(self.code, Code::SignInRequired | Code::InvalidCredentials) {
             // The scheme has no standard; RFC 9110, 15.5.2 asks for one all the same.
             response.insert_header((header::WWW_AUTHENTICATE, "Cookie realm=\"account\""));
         }

@@ -3,13 +3,14 @@
 //! - [`bed`]: a seeded shop to measure
 //! - [`load`]: a load generator on a processor of its own, and rounds that take turns
 //! - [`nginx`]: a web server that sends a recorded answer
-//! - [`origin`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
+//! - [`origin`], [`login`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
 
 pub mod bed;
 pub mod checkout;
 pub mod edge;
 pub mod lifecycle;
 pub mod load;
+pub mod login;
 pub mod miss;
 pub mod nginx;
 pub mod origin;

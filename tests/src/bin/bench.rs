@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
-use panono_tests::bench::{Measure, checkout, edge, lifecycle, miss, origin, say};
+use panono_tests::bench::{Measure, checkout, edge, lifecycle, login, miss, origin, say};
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
 
@@ -15,6 +15,7 @@ const SMALL: &[&str] = &[
     "origin_miss",
     "edge_hit",
     "start_to_ready_ms",
+    "login_isolation",
     "resident_mib",
 ];
 /// Benches of a whole shop with a large catalogue.
@@ -79,6 +80,7 @@ async fn small(
             "origin_miss" => miss::run(&bed).await,
             "edge_hit" => edge::run(&bed).await,
             "start_to_ready_ms" => lifecycle::start_to_ready(&bed).await,
+            "login_isolation" => login::run(&bed).await,
             _ => lifecycle::resident(&bed).await,
         };
         note(name, measured, measures, failed);

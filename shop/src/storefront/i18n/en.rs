@@ -68,6 +68,7 @@ pub(super) const MESSAGES: Messages = Messages {
     add_to_cart: "Add to cart",
     cannot_be_bought: "Out of stock",
     cart: "Cart",
+    account: "Account",
     related: "You may also like",
     search_title: "Search",
     search_suggestions: "Try searching for",

@@ -59,6 +59,7 @@ pub(super) const MESSAGES: Messages = Messages {
     add_to_cart: "加入购物车",
     cannot_be_bought: "暂时缺货",
     cart: "购物车",
+    account: "我的账户",
     related: "猜你喜欢",
     search_title: "搜索",
     search_suggestions: "试试搜索",

@@ -28,6 +28,16 @@ impl PublicId {
         Self(bytes.map(|byte| digit(byte & 31)))
     }
 
+    /// The id that goes with a keyed hash, for rows that have none of their own.
+    #[must_use]
+    pub fn derived(hash: &[u8; 32]) -> Self {
+        let mut id = [b'0'; Self::LENGTH];
+        for (to, from) in id.iter_mut().zip(hash) {
+            *to = digit(from & 31);
+        }
+        Self(id)
+    }
+
     /// The 26 characters.
     #[must_use]
     pub fn as_str(&self) -> &str {

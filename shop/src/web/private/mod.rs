@@ -24,6 +24,7 @@ use sqlx::MySqlConnection;
 use super::error::{ApiError, Code};
 use super::public::Public;
 use super::request_id;
+use crate::accounts::password::Passwords;
 use crate::config::site::CatalogueSettings;
 use crate::db::transaction::Work;
 use crate::db::{Db, DbError, Failure, MayBeDatabase as _, classify};
@@ -67,6 +68,8 @@ pub struct PrivateState {
     pub origins: Origins,
     /// Who takes the money.
     pub payments: Payments,
+    /// Who hashes passwords.
+    pub passwords: Passwords,
 }
 
 impl PrivateState {
@@ -77,6 +80,7 @@ impl PrivateState {
         keys: Keys,
         client_address: ClientAddress,
         payments: Payments,
+        passwords: Passwords,
     ) -> Self {
         Self {
             db: public.db.clone(),
@@ -86,6 +90,7 @@ impl PrivateState {
             cookies: Cookies::for_origin(&public.site.origin),
             client_address,
             payments,
+            passwords,
             origins: Origins {
                 own: public.site.origin.clone(),
                 hosts: public.hosts.clone(),

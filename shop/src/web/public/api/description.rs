@@ -49,6 +49,7 @@ pub fn description() -> utoipa::openapi::OpenApi {
     description.merge(crate::cart::route::CartApi::openapi());
     description.merge(CheckoutApi::openapi());
     description.merge(FulfilmentApi::openapi());
+    description.merge(crate::accounts::api::AccountApi::openapi());
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
