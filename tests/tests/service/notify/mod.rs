@@ -12,7 +12,9 @@ use anyhow::Result;
 use panono_shop::db::{Db, DbError};
 use panono_shop::notify::event::{DomainEvent, EventKind, publish};
 use panono_shop::notify::fan_out::{FanOut, OrderLink};
-use panono_shop::outbox::consumer::{Consumer, ConsumerMetrics, ConsumerSettings, Drained, Handler};
+use panono_shop::outbox::consumer::{
+    Consumer, ConsumerMetrics, ConsumerSettings, Drained, Handler,
+};
 use panono_shop::outbox::{Backoff, Topic};
 use panono_shop::secret::Keys;
 use panono_shop::storefront::i18n::Locale;
@@ -63,8 +65,19 @@ async fn shop() -> Result<(TestDatabase<'static>, Db)> {
     Ok((database, db))
 }
 
-fn consumer(db: &Db, topic: Topic, settings: ConsumerSettings, handler: Arc<dyn Handler>) -> Consumer {
-    Consumer::new(db.clone(), topic, settings, handler, ConsumerMetrics::default())
+fn consumer(
+    db: &Db,
+    topic: Topic,
+    settings: ConsumerSettings,
+    handler: Arc<dyn Handler>,
+) -> Consumer {
+    Consumer::new(
+        db.clone(),
+        topic,
+        settings,
+        handler,
+        ConsumerMetrics::default(),
+    )
 }
 
 /// Carries out everything that is due now.
@@ -75,9 +88,17 @@ async fn drain(consumer: &Consumer) -> Result<Drained> {
 
 fn fan_out(db: &Db) -> Consumer {
     let link: OrderLink = Arc::new(|number: &str, locale: &str| {
-        format!("https://shop.example/{}/orders/{number}?key=k", locale.to_lowercase())
+        format!(
+            "https://shop.example/{}/orders/{number}?key=k",
+            locale.to_lowercase()
+        )
     });
-    consumer(db, Topic::EVENT, quick(), Arc::new(FanOut::new(db.clone(), link)))
+    consumer(
+        db,
+        Topic::EVENT,
+        quick(),
+        Arc::new(FanOut::new(db.clone(), link)),
+    )
 }
 
 async fn count(connection: &mut MySqlConnection, table_and_condition: &str) -> Result<i64> {
@@ -88,7 +109,12 @@ async fn count(connection: &mut MySqlConnection, table_and_condition: &str) -> R
 }
 
 /// An order with one line, as the checkout would have written it.
-pub(crate) async fn order(connection: &mut MySqlConnection, number: &str, email: &str, locale: &str) -> Result<i64> {
+pub(crate) async fn order(
+    connection: &mut MySqlConnection,
+    number: &str,
+    email: &str,
+    locale: &str,
+) -> Result<i64> {
     let address = serde_json::json!({"name": "Ada Lovelace", "line1": "1 Main Street", "city": "London", "postcode": "E1 6AN", "country": "GB"});
     let id = sqlx::query(
         "INSERT INTO orders (number, customer_key, email, locale, currency, state, payment_state, prices_include_tax, \
