@@ -3,10 +3,12 @@
 //! - [`bed`]: a seeded shop to measure
 //! - [`load`]: a load generator on a processor of its own, and rounds that take turns
 //! - [`nginx`]: a web server that sends a recorded answer
+//! - [`fleet`]: the operator with a thousand Shops
 //! - [`origin`], [`edge`], [`miss`], [`traffic`], [`lifecycle`]: the benches
 
 pub mod bed;
 pub mod edge;
+pub mod fleet;
 pub mod lifecycle;
 pub mod load;
 pub mod miss;

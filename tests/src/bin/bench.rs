@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
-use panono_tests::bench::{Measure, edge, lifecycle, miss, origin, say};
+use panono_tests::bench::{Measure, edge, fleet, lifecycle, miss, origin, say};
 use panono_tests::mysql::MysqlGroup;
 use panono_tests::tools;
 
@@ -19,6 +19,13 @@ const SMALL: &[&str] = &[
 ];
 /// Benches of a whole shop with a large catalogue.
 const WHOLE: &[&str] = &["hit_ratio", "purge_delay_p99_ms"];
+/// Benches of the operator, which are one run.
+const FLEET: &[&str] = &[
+    "shops_1000_converge_s",
+    "shops_1000_calls_per_shop",
+    "shops_1000_resident_mib",
+    "shops_1000_writes_at_rest",
+];
 /// More than any bench of [`SMALL`] needs: some of the products are drafts.
 const PRODUCTS: usize = miss::PRODUCTS + 500;
 const MEMBERS: usize = 3;
@@ -27,7 +34,7 @@ const MEMBERS: usize = 3;
 async fn main() -> Result<()> {
     panono_tests::http::install_tls();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let known: Vec<&str> = SMALL.iter().chain(WHOLE).copied().collect();
+    let known: Vec<&str> = SMALL.iter().chain(WHOLE).chain(FLEET).copied().collect();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!(
             "there is no bench {unknown}; there are: {}",
@@ -45,6 +52,7 @@ async fn main() -> Result<()> {
     let mut failed = Vec::new();
     small(&chosen(SMALL), &mut measures, &mut failed).await?;
     whole(&chosen(WHOLE), &mut measures, &mut failed).await?;
+    fleet(&chosen(FLEET), &mut measures, &mut failed).await;
     let folder = tools::repository().join("target");
     std::fs::create_dir_all(&folder).context("failed to make target/")?;
     std::fs::write(
@@ -101,6 +109,34 @@ async fn whole(
         note(name, measured, measures, failed);
     }
     Ok(())
+}
+
+async fn fleet(
+    names: &[&'static str],
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) {
+    if names.is_empty() {
+        return;
+    }
+    if let Err(error) = panono_tests::control_plane::assets() {
+        say(&format!("left out: {}: {error}", names.join(", ")));
+        return;
+    }
+    match fleet::run().await {
+        Ok(found) => {
+            for measure in found
+                .into_iter()
+                .filter(|found| names.contains(&found.name))
+            {
+                note(measure.name, Ok(measure), measures, failed);
+            }
+        }
+        Err(error) => {
+            say(&format!("{} could not run: {error:#}", names.join(", ")));
+            failed.extend(names);
+        }
+    }
 }
 
 /// One bench that could not run does not take the others away.
