@@ -143,7 +143,9 @@ fn what_is_deleted_is_made_again() {
                     .map_err(|error| error.to_string())?
                     .metadata
                     .uid;
-                (now != before).then_some(()).ok_or("the old one")
+                (now != before)
+                    .then_some(())
+                    .ok_or("the old one".to_owned())
             })
             .await?;
             let unlabelled =

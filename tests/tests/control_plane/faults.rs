@@ -168,7 +168,7 @@ fn a_storm_of_failures_is_survived() {
                 .await
                 .map_err(|error| error.to_string())?
                 .len();
-            (found > 5).then_some(()).ok_or(found)
+            (found > 5).then_some(()).ok_or(found.to_string())
         })
         .await?;
         assert_eq!(operator.ask("/livez").await?.0, 200);

@@ -83,16 +83,19 @@ fn the_charts_role_is_enough_and_no_more() {
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &home);
         let request = TokenRequest {
-            spec: TokenRequestSpec {
+            spec: Some(TokenRequestSpec {
                 expiration_seconds: Some(3600),
                 ..TokenRequestSpec::default()
-            },
+            }),
             ..TokenRequest::default()
         };
         let issued = accounts
             .create_token_request(NAME, &PostParams::default(), &request)
             .await?;
-        let token = issued.status.context("no token")?.token;
+        let token = issued
+            .status
+            .and_then(|status| status.token)
+            .context("no token")?;
 
         let gateway = Gateway::start(&plane)?;
         let kubeconfig = plane.kubeconfig("account", &gateway.url(), &token)?;
