@@ -137,10 +137,10 @@ fn a_release_waits_for_its_migration() {
 fn two_shops_in_a_namespace_share_nothing() {
     on_bed(async |bed| {
         let namespace = namespace(&bed.client, "two").await?;
-        for name in ["one", "one-web"] {
+        for name in ["one", "two"] {
             create(&bed.client, &namespace, name, spec()).await?;
         }
-        for name in ["one", "one-web"] {
+        for name in ["one", "two"] {
             reason(&bed.client, &namespace, name, "Serving").await?;
         }
         let found = ours(&bed.client, &namespace).await?;
@@ -153,8 +153,8 @@ fn two_shops_in_a_namespace_share_nothing() {
                 .map(|(name, _)| name)
                 .collect()
         };
-        assert_eq!(of("one").len(), of("one-web").len());
-        assert_eq!(of("one").len() + of("one-web").len(), found.len());
+        assert_eq!(of("one").len(), of("two").len());
+        assert_eq!(of("one").len() + of("two").len(), found.len());
         for object in found.values() {
             let own = &object.metadata.labels.as_ref().unwrap()["panono.dev/shop"];
             for pointer in [
