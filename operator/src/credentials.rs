@@ -33,8 +33,13 @@ const KEYS: &[&str] = &[
     "cache-url",
     "init.sql",
     "purge-token",
+    SECRET_KEY,
     "writer-url",
 ];
+
+/// The key of the shop itself. What is signed and sealed with it must be read for as long as the shop lives, so it is made once
+/// and never anew.
+const SECRET_KEY: &str = "secret-key";
 
 /// The values of the Secret of `owner`'s shop, with passwords made now.
 pub fn generate(owner: &Owner) -> BTreeMap<&'static str, String> {
@@ -58,7 +63,15 @@ pub fn generate(owner: &Owner) -> BTreeMap<&'static str, String> {
             ),
         ),
         ("purge-token", token),
+        (SECRET_KEY, secret_key()),
     ])
+}
+
+/// 32 random bytes as hexadecimal digits.
+fn secret_key() -> String {
+    (0..32)
+        .map(|_| format!("{:02x}", rand::random::<u8>()))
+        .collect()
 }
 
 /// What the database's server runs at each start: users and passwords are as they should be, whatever the data says. The
@@ -175,8 +188,16 @@ pub async fn ensure(
         );
     }
     let made = secret(owner, owned, before.saturating_add(1), request);
-    if let Some(data) = made.body.get("data") {
-        insert(&mut found.data, "data", data.clone());
+    if let Some(mut data) = made.body.get("data").cloned() {
+        let kept = found
+            .data
+            .get("data")
+            .and_then(|data| data.get(SECRET_KEY))
+            .filter(|key| key.as_str().is_some_and(|key| !key.is_empty()));
+        if let Some(key) = kept {
+            insert(&mut data, SECRET_KEY, key.clone());
+        }
+        insert(&mut found.data, "data", data);
     }
     let annotations = found.metadata.annotations.get_or_insert_default();
     annotations.insert(GENERATION.to_owned(), before.saturating_add(1).to_string());

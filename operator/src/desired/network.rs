@@ -54,9 +54,15 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     } else {
         (Peer::Anybody, Vec::new())
     });
-    if spec.media.bucket.is_some() {
-        web_to.push((Peer::Anybody, vec![443, 80, 9000]));
-    }
+    // Payment providers and buckets; those that are run beside the shop have ports of their own.
+    web_to.push((
+        Peer::Anybody,
+        if spec.media.bucket.is_some() {
+            vec![443, 80, 9000]
+        } else {
+            vec![443]
+        },
+    ));
     let mut visitors = Vec::new();
     if spec.edge.managed.is_some() {
         visitors.push(Peer::Part("edge"));
@@ -69,9 +75,9 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     let mut worker_to = database.clone();
     if spec.edge.managed.is_some() {
         worker_to.push((Peer::Part("edge"), vec![PORT]));
-    } else if spec.edge.none.is_none() {
-        worker_to.push((Peer::Anybody, vec![443]));
     }
+    // CDNs, payment providers, receivers of webhooks; servers that take mail.
+    worker_to.push((Peer::Anybody, vec![443, 25, 465, 587]));
     policy("worker", vec![metrics], worker_to);
     policy("migration", Vec::new(), database);
     if spec.edge.managed.is_some() {

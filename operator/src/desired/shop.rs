@@ -17,6 +17,7 @@ pub(crate) const PORT: u16 = 8080;
 pub(crate) const OPS_PORT: u16 = 9090;
 
 const DATABASE_FOLDER: &str = "/etc/panono/database";
+const KEYS_FOLDER: &str = "/etc/panono/keys";
 const TOKENS_FOLDER: &str = "/etc/panono/tokens";
 const MEDIA_FOLDER: &str = "/var/lib/panono/media";
 
@@ -149,6 +150,7 @@ fn web_deployment(plan: &Plan<'_>, image: &str) -> Object {
         &mut mounts,
         &mut pod,
     );
+    secret_key(plan, &mut environment, &mut mounts, &mut pod);
     site(plan, &mut environment);
     cache(plan, &mut environment);
     environment.extend([
@@ -235,6 +237,7 @@ fn worker_deployment(plan: &Plan<'_>, image: &str) -> Object {
         &mut mounts,
         &mut pod,
     );
+    secret_key(plan, &mut environment, &mut mounts, &mut pod);
     site(plan, &mut environment);
     purging(plan, &mut environment, &mut mounts, &mut pod);
     log(plan, &mut environment);
@@ -380,6 +383,24 @@ fn database(
         "PANONO_DATABASE_POOL_MAX",
         connections.to_string(),
     ));
+}
+
+/// The key of the shop, which all its processes share.
+fn secret_key(
+    plan: &Plan<'_>,
+    environment: &mut Vec<Value>,
+    mounts: &mut Vec<Value>,
+    pod: &mut Pod,
+) {
+    environment.push(variable(
+        "PANONO_SECRET_KEY_FILE",
+        format!("{KEYS_FOLDER}/secret-key"),
+    ));
+    mounts.push(mount_read_only("keys", KEYS_FOLDER));
+    pod.volumes.push(json!({"name": "keys", "secret": {
+        "secretName": plan.shop.owner.with(CREDENTIALS),
+        "items": [{"key": "secret-key", "path": "secret-key"}],
+    }}));
 }
 
 fn site(plan: &Plan<'_>, environment: &mut Vec<Value>) {

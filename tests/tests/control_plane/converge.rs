@@ -226,6 +226,10 @@ fn passwords_are_made_once_and_anew_on_request() {
         ] {
             assert_ne!(after[key], before[key], "{key}");
         }
+        assert_eq!(
+            after["secret-key"], before["secret-key"],
+            "what is sealed must be read"
+        );
         let found = ours(&bed.client, &namespace).await?;
         for name in [
             "Deployment demo-web",
