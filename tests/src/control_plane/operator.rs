@@ -52,10 +52,12 @@ impl Operator {
         command
             .arg("run")
             .args(["--listen", &port.address().to_string()])
-            .args(["--lease-namespace", "default"])
             .args(more)
             .env("KUBECONFIG", kubeconfig)
             .env("PANONO_LOG", "info,panono_operator=debug");
+        if !more.contains(&"--lease-namespace") {
+            command.args(["--lease-namespace", "default"]);
+        }
         let process = Process::start(
             "panono-operator",
             command,
