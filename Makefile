@@ -1,9 +1,9 @@
 # `make` lists the targets. Everything runs on this machine alone and leaves the system as it is.
 .DEFAULT_GOAL := help
-.PHONY: help tools demo test check bench fmt
+.PHONY: help tools demo test check bench images e2e fmt
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish, a browser …) into .tools/
 	@tests/tools.sh
@@ -27,6 +27,13 @@ check: ## formatting, lints and the rules of the repository
 bench: tools ## run the benches, or one of them: make bench NAME=…
 	cargo build --locked --release --workspace --bins
 	cargo run --locked --release -p panono-tests --bin bench -- $(NAME)
+
+images: ## build the images of both programs; CONTAINER=podman for another engine than docker
+	$(or $(CONTAINER),docker) build -f shop/Dockerfile -t panono-shop:0.1.0 .
+	$(or $(CONTAINER),docker) build -f operator/Dockerfile -t panono-operator:0.1.0 .
+
+e2e: ## a shop on the cluster of KUBECONFIG, from nothing to nothing; tests/e2e.sh says what it takes
+	@tests/e2e.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -13,6 +13,7 @@
 //! - [`smtp`]: a mail server that keeps what it is given
 //! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
 //! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
+//! - [`control_plane`]: a Kubernetes API, with the operator before it
 //! - [`bench`]: what `make bench` measures
 #![allow(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@
 )]
 
 pub mod bench;
+pub mod control_plane;
 pub mod fake;
 pub mod http;
 pub mod market;

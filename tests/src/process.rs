@@ -303,3 +303,19 @@ pub fn lock_file(path: &Path) -> Result<File> {
         .with_context(|| format!("failed to lock {}", path.display()))?;
     Ok(file)
 }
+
+/// Mebibytes of memory that a process holds (`VmRSS`).
+///
+/// # Errors
+/// When the system does not say.
+pub fn resident_mib(id: u32) -> Result<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status"))
+        .context("failed to read the state of the process")?;
+    let kibibytes: f64 = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB"))
+        .and_then(|number| number.trim().parse().ok())
+        .context("the system does not say how much memory the process holds")?;
+    Ok(kibibytes / 1024.0)
+}

@@ -266,7 +266,7 @@ fn tests_are_run_and_wait_for_conditions() {
     let ignore = concat!("#[", "ignore");
     let sleeps = [concat!("sl", "eep("), concat!("sl", "eep_until(")];
     let mut places = Vec::new();
-    for folder in ["tests", "shop/src"] {
+    for folder in ["tests", "shop/src", "operator/src", "crds/src"] {
         for file in sources(folder).iter().filter(|file| file.is_rust()) {
             let is_test = file.path.starts_with("tests/tests/");
             for (at, line) in file.lines() {
@@ -304,6 +304,112 @@ fn every_variable_is_documented_and_every_documented_one_is_read() {
         "variables that docs/configuration.md describes and nothing reads",
         missing(&documented, &read_by_code),
     );
+}
+
+#[test]
+fn every_variable_of_the_operator_is_documented() {
+    let documented = variables(&read("docs/operator.md"));
+    // What its pods are given is the shop's to read: docs/configuration.md.
+    let commands = sources("operator/src/command");
+    let read_by_code: BTreeSet<String> = commands
+        .iter()
+        .flat_map(|file| file.production())
+        .flat_map(|(_, line)| variables(line))
+        .collect();
+    none(
+        "variables of the operator that docs/operator.md does not describe",
+        missing(&read_by_code, &documented),
+    );
+    none(
+        "variables that docs/operator.md describes and nothing reads",
+        missing(&documented, &read_by_code),
+    );
+}
+
+#[test]
+fn every_metric_of_the_operator_is_documented() {
+    let documented: BTreeSet<String> = words(&read("docs/operator.md"), "panono_operator_", metric)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    // The text format adds the prefix, `_total` to counters and the unit.
+    let source = read("operator/src/metrics.rs");
+    let missing: Vec<String> = documented
+        .iter()
+        .filter(|name| {
+            let bare = name.trim_start_matches("panono_operator_");
+            let bare = bare.trim_end_matches("_total").trim_end_matches("_seconds");
+            !source.contains(&format!("\"{bare}\""))
+        })
+        .cloned()
+        .collect();
+    none(
+        "metrics that docs/operator.md describes and nothing measures",
+        missing,
+    );
+    let measured = source.matches("registry.register").count();
+    assert_eq!(
+        measured,
+        documented.len(),
+        "metrics that docs/operator.md does not describe"
+    );
+}
+
+#[test]
+fn every_reason_is_documented() {
+    let documented = read("docs/operator.md");
+    let rows: Vec<String> = read("crds/src/reason.rs")
+        .lines()
+        .filter_map(|line| {
+            let mut quoted = line.strip_prefix("    ")?.strip_suffix("\";")?.split('"');
+            let name = quoted.next()?.split(',').next()?;
+            let meaning = quoted.next()?;
+            let advice = quoted.nth(1)?;
+            Some(format!("| `{name}` | {meaning} | {advice} |"))
+        })
+        .collect();
+    assert!(rows.len() > 15, "the table of reasons is not found");
+    none(
+        "rows of the table in crds/src/reason.rs that docs/operator.md lacks",
+        rows.into_iter()
+            .filter(|row| !documented.contains(row))
+            .collect(),
+    );
+}
+
+#[test]
+fn what_decides_for_the_operator_is_pure() {
+    let mut places = Vec::new();
+    for file in sources("operator/src") {
+        let pure = file.path.starts_with("operator/src/desired/")
+            || [
+                "validate.rs",
+                "status.rs",
+                "live.rs",
+                "ownership.rs",
+                "object.rs",
+                "names.rs",
+                "manifest.rs",
+            ]
+            .iter()
+            .any(|name| file.path == format!("operator/src/{name}"));
+        for (at, line) in file.production().filter(|_| pure && file.is_rust()) {
+            if [
+                "kube::Client",
+                "Api<",
+                "tokio",
+                "SystemTime",
+                "Timestamp::now",
+                "rand::",
+            ]
+            .iter()
+            .any(|name| line.contains(name))
+            {
+                places.push(format!("{}:{at}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    none("what decides has no client, no clock and no chance", places);
 }
 
 #[test]
@@ -468,7 +574,17 @@ fn what_the_documents_point_to_is_there() {
             }
             // `shop/src/…` between backticks; what follows `::` is an item of that file.
             for path in line.split('`').skip(1).step_by(2) {
-                let ours = ["shop/", "tests/", "docs/", ".ci/", ".github/"];
+                let ours = [
+                    "shop/",
+                    "operator/",
+                    "crds/",
+                    "charts/",
+                    "manifests/",
+                    "tests/",
+                    "docs/",
+                    ".ci/",
+                    ".github/",
+                ];
                 let path = path.split("::").next().unwrap_or_default();
                 let pattern = path.contains(|letter| " *<{…".contains(letter));
                 if ours.iter().any(|start| path.starts_with(start))
@@ -486,22 +602,26 @@ fn what_the_documents_point_to_is_there() {
 #[test]
 fn the_code_map_has_every_module() {
     let map = read("docs/architecture.md");
-    let modules: BTreeSet<String> = read("shop/src/lib.rs")
-        .lines()
-        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
-        .map(str::to_owned)
-        .collect();
-    assert!(!modules.is_empty(), "shop/src/lib.rs names no module");
-    let absent = modules
-        .iter()
-        .filter(|module| {
-            let folder = format!("`shop/src/{module}/`");
-            let file = format!("`shop/src/{module}.rs`");
-            !map.contains(&folder) && !map.contains(&file)
-        })
-        .cloned()
-        .collect();
-    none("modules of shop that docs/architecture.md lacks", absent);
+    let mut absent = Vec::new();
+    for program in ["shop", "operator"] {
+        let modules: BTreeSet<String> = read(&format!("{program}/src/lib.rs"))
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+            .map(str::to_owned)
+            .collect();
+        assert!(!modules.is_empty(), "{program}/src/lib.rs names no module");
+        absent.extend(
+            modules
+                .iter()
+                .map(|module| format!("{program}/src/{module}"))
+                .filter(|module| {
+                    !["/`", ".rs`", ".rs::"]
+                        .iter()
+                        .any(|end| map.contains(&format!("`{module}{end}")))
+                }),
+        );
+    }
+    none("modules that docs/architecture.md lacks", absent);
 }
 
 #[test]

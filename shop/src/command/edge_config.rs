@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::CommandResult;
@@ -36,6 +37,10 @@ pub struct EdgeConfigArgs {
     /// Print the parameters that varnishd must be started with instead, one `name=value` a line
     #[arg(long)]
     parameters: bool,
+    /// Print nothing and write two files into this folder: `edge.vcl`, and `parameters.cli`, which sets the parameters when
+    /// varnishd is started with `-I`
+    #[arg(long, conflicts_with = "parameters")]
+    write_to: Option<std::path::PathBuf>,
 }
 
 pub(super) fn run(args: &EdgeConfigArgs) -> CommandResult {
@@ -75,6 +80,19 @@ pub(super) fn run(args: &EdgeConfigArgs) -> CommandResult {
             owned(&args.purge_from),
         )
     };
-    print!("{}", vcl::render(&config)?);
+    let text = vcl::render(&config)?;
+    let Some(folder) = &args.write_to else {
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut commands = String::new();
+    for (name, value) in VARNISHD_PARAMETERS {
+        commands.push_str(&format!("param.set {name} {value}\n"));
+    }
+    for (name, content) in [("edge.vcl", text), ("parameters.cli", commands)] {
+        let path = folder.join(name);
+        std::fs::write(&path, content)
+            .with_context(|| format!("failed to write {}", path.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::http;
 use crate::ports::Port;
@@ -83,17 +83,6 @@ pub async fn resident(bed: &Bed<'_>) -> Result<Measure> {
         .map(|product| format!("{}{}", shop.url(), product.html()))
         .collect();
     read_all(&http::client(), urls, CONCURRENCY).await?;
-    let status = std::fs::read_to_string(format!("/proc/{}/status", shop.process().id()))
-        .context("failed to read the state of the process")?;
-    let kibibytes: f64 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .and_then(|rest| rest.trim().strip_suffix("kB"))
-        .and_then(|number| number.trim().parse().ok())
-        .context("the system does not say how much memory the process holds")?;
-    Ok(Measure::alone(
-        "resident_mib",
-        kibibytes / 1024.0,
-        "value<=64",
-    ))
+    let resident = crate::process::resident_mib(shop.process().id())?;
+    Ok(Measure::alone("resident_mib", resident, "value<=64"))
 }

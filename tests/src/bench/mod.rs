@@ -4,10 +4,12 @@
 //! - [`load`]: a load generator on a processor of its own, and rounds that take turns
 //! - [`nginx`]: a web server that sends a recorded answer
 //! - [`origin`], [`login`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
+//! - [`fleet`]: the operator with a thousand Shops
 
 pub mod bed;
 pub mod checkout;
 pub mod edge;
+pub mod fleet;
 pub mod lifecycle;
 pub mod load;
 pub mod login;

@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
-use panono_tests::bench::{Measure, checkout, edge, lifecycle, login, miss, origin, say};
+use panono_tests::bench::{Measure, checkout, edge, fleet, lifecycle, login, miss, origin, say};
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
 
@@ -22,6 +22,13 @@ const SMALL: &[&str] = &[
 const WHOLE: &[&str] = &["hit_ratio", "purge_delay_p99_ms"];
 /// Benches of buying, on a database that waits for its disk.
 const BUYING: &[&str] = &["checkout_rate", "hot_sku_rate"];
+/// Benches of the operator, which are one run.
+const FLEET: &[&str] = &[
+    "shops_1000_converge_s",
+    "shops_1000_calls_per_shop",
+    "shops_1000_resident_mib",
+    "shops_1000_writes_at_rest",
+];
 /// More than any bench of [`SMALL`] needs: some of the products are drafts.
 const PRODUCTS: usize = miss::PRODUCTS + 500;
 const MEMBERS: usize = 3;
@@ -30,7 +37,7 @@ const MEMBERS: usize = 3;
 async fn main() -> Result<()> {
     panono_tests::http::install_tls();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let known: Vec<&str> = SMALL.iter().chain(BUYING).chain(WHOLE).copied().collect();
+    let known: Vec<&str> = [SMALL, BUYING, WHOLE, FLEET].concat();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!(
             "there is no bench {unknown}; there are: {}",
@@ -49,6 +56,7 @@ async fn main() -> Result<()> {
     small(&chosen(SMALL), &mut measures, &mut failed).await?;
     buying(&chosen(BUYING), &mut measures, &mut failed).await?;
     whole(&chosen(WHOLE), &mut measures, &mut failed).await?;
+    fleet(&chosen(FLEET), &mut measures, &mut failed).await;
     let folder = tools::repository().join("target");
     std::fs::create_dir_all(&folder).context("failed to make target/")?;
     std::fs::write(
@@ -130,6 +138,34 @@ async fn whole(
         note(name, measured, measures, failed);
     }
     Ok(())
+}
+
+async fn fleet(
+    names: &[&'static str],
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) {
+    if names.is_empty() {
+        return;
+    }
+    if let Err(error) = panono_tests::control_plane::assets() {
+        say(&format!("left out: {}: {error}", names.join(", ")));
+        return;
+    }
+    match fleet::run().await {
+        Ok(found) => {
+            for measure in found
+                .into_iter()
+                .filter(|found| names.contains(&found.name))
+            {
+                note(measure.name, Ok(measure), measures, failed);
+            }
+        }
+        Err(error) => {
+            say(&format!("{} could not run: {error:#}", names.join(", ")));
+            failed.extend(names);
+        }
+    }
 }
 
 /// One bench that could not run does not take the others away.

@@ -1,0 +1,103 @@
+//! Why a condition is as it is: the closed list that `panono-operator explain` and docs/operator.md tell.
+
+/// What somebody who reads a reason should do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Nothing: it is as it should be.
+    Nothing,
+    /// Wait: the operator or the cluster is at it.
+    Wait,
+    /// Act: without a human it stays as it is.
+    Act,
+}
+
+/// `Name, Resolution, "meaning", "what to do";` one a line.
+macro_rules! reasons {
+    ($($name:ident, $resolution:ident, $meaning:literal, $advice:literal;)+) => {
+        /// Why a condition is as it is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $(#[doc = $meaning] $name,)+
+        }
+
+        impl Reason {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// Its name, as it stands in conditions, events and metrics.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// What it means, as a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => $meaning,)+
+                }
+            }
+
+            /// What to do, as a sentence.
+            pub fn advice(self) -> &'static str {
+                match self {
+                    $(Self::$name => $advice,)+
+                }
+            }
+
+            /// Whether anything has to be done, and by whom.
+            pub fn resolution(self) -> Resolution {
+                match self {
+                    $(Self::$name => Resolution::$resolution,)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    Serving, Nothing, "The shop is as its Shop says, and serves.", "Nothing.";
+    Hibernating, Nothing, "Nothing runs, because spec.mode is Hibernated. The data is kept.", "Set spec.mode to Running to wake the shop.";
+    InMaintenance, Nothing, "Visitors see a page that says that the shop is being worked on, because spec.mode is Maintenance.", "Set spec.mode to Running to open the shop.";
+    ReadOnly, Nothing, "Pages are served and nothing can be changed, because spec.mode is ReadOnly.", "Set spec.mode to Running to sell again.";
+    Paused, Nothing, "The operator changes nothing, because spec.paused is set.", "Remove spec.paused to let the operator work again.";
+    Applying, Wait, "Objects are being written.", "Wait. If it stays, look at the operator's log.";
+    DatabaseStarting, Wait, "The managed database is not ready yet.", "Wait. If it stays, look at the database's pod: kubectl describe pod.";
+    CacheStarting, Wait, "The managed cache is not ready yet.", "Wait. The shop serves without it, more slowly.";
+    Migrating, Wait, "The database's schema is being brought to the release. The release before it goes on serving.", "Wait. Progress is in the log of the migration's pod.";
+    RollingOut, Wait, "Pods are being started or replaced.", "Wait. If it stays, look at the pods: kubectl get pods -l panono.dev/shop=NAME.";
+    Terminating, Wait, "The Shop is being deleted.", "Wait until its objects are gone.";
+    InvalidSpec, Act, "The Shop contradicts itself or asks for what cannot be.", "Correct the field that the message names.";
+    SecretMissing, Act, "A Secret that the Shop names does not exist.", "Create it in the Shop's namespace, or correct the name. It is looked for again every 15 s.";
+    SecretIncomplete, Act, "A Secret lacks a key that the shop needs, or the key is empty.", "Add the key that the message names.";
+    KindMissing, Act, "The Shop needs a kind of object that the cluster does not know.", "Install its definitions (for HTTPRoute: the Gateway API), or take the field out of the Shop.";
+    MigrationFailed, Act, "The database's schema could not be brought to the release. The release before it goes on serving.", "Read the log of the migration's pod; then correct the release, or delete the Job to try again.";
+    ImageUnavailable, Act, "An image cannot be fetched.", "Correct the image in the Shop, or the pull secret. Pods that run go on running.";
+    PodsFailing, Act, "Pods of a workload end again and again.", "Read their log: kubectl logs --previous.";
+    ProgressDeadlineExceeded, Act, "A workload has not become ready in ten minutes. What ran before goes on running.", "Look at its pods: kubectl describe pod.";
+    NameTaken, Act, "An object that the Shop needs exists already and belongs to somebody else.", "Delete or rename that object, or give the Shop another name.";
+    Refused, Act, "The API server refuses an object.", "Read the message. A quota, an admission policy, or a field of the Shop is behind it.";
+    Forbidden, Act, "The operator is not allowed to do what it needs to.", "Install the chart's roles again: the message names the permission that lacks.";
+    Unreachable, Wait, "The API server does not answer, or answers with failures.", "Wait. The operator tries again, with growing pauses.";
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Reason {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|reason| reason.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| {
+                let all: Vec<_> = Self::ALL.iter().map(|reason| reason.name()).collect();
+                format!("there is no reason {name:?}; there are {}", all.join(", "))
+            })
+    }
+}

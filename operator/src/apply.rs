@@ -1,0 +1,186 @@
+//! Writes what should exist and is not so, deletes what should not exist and is ours, and leaves everything else alone.
+
+use std::collections::BTreeSet;
+
+use panono_crds::Reason;
+use serde_json::json;
+
+use crate::cluster::Cluster;
+use crate::failure::Failure;
+use crate::index::{Index, Need};
+use crate::live::{Live, live};
+use crate::metrics::Metrics;
+use crate::names::{MANAGED_BY, Owner, SHOP_LABEL};
+use crate::object::{Kind, Object, ObjectKey, ShopKey};
+
+/// The manager that holds `replicas` between us and an autoscaler.
+const HANDOVER: &str = "panono-operator-handover";
+
+/// What an apply did.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Objects that somebody had changed and that were put back.
+    pub restored: Vec<ObjectKey>,
+    /// The first failure. Others were tried all the same, unless it was general.
+    pub failure: Option<Failure>,
+}
+
+/// Where things are written.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The API server.
+    pub cluster: &'a Cluster,
+    /// What is known.
+    pub index: &'a Index,
+    /// What is counted.
+    pub metrics: &'a Metrics,
+    /// The Shop.
+    pub shop: &'a ShopKey,
+    /// Who it is.
+    pub owner: &'a Owner,
+}
+
+/// Brings the objects of a shop to `objects`, in their order, and deletes its objects that are not in `expected`.
+pub async fn apply(
+    target: Target<'_>,
+    objects: &[Object],
+    expected: &BTreeSet<ObjectKey>,
+) -> Applied {
+    let mut applied = Applied::default();
+    for object in objects {
+        match one(target, object).await {
+            Ok(true) => applied.restored.push(object.key.clone()),
+            Ok(false) => {}
+            Err(failure) => {
+                tracing::warn!(shop = %target.shop, object = %object.key, %failure, "failed to apply an object");
+                let general = failure.general;
+                applied.failure.get_or_insert(failure);
+                if general {
+                    return applied;
+                }
+            }
+        }
+    }
+    // What could not be made may be what replaces what is deleted here: first all must be there.
+    if applied.failure.is_none()
+        && let Err(failure) = prune(target, expected).await
+    {
+        applied.failure = Some(failure);
+    }
+    applied
+}
+
+/// Says whether the object was put back.
+async fn one(target: Target<'_>, object: &Object) -> Result<bool, Failure> {
+    let need = target.index.need(target.shop, object);
+    match need {
+        Need::Nothing => return Ok(false),
+        Need::Create => refuse_what_is_not_ours(target, object).await?,
+        Need::Apply | Need::Restore => {}
+    }
+    hand_over_replicas(target, object).await?;
+    let answer = target.cluster.apply(object).await?;
+    let after = live(object.key.kind, &answer);
+    target.index.applied(target.shop, object, after);
+    if need == Need::Restore {
+        target.metrics.drifted(object.key.kind.name());
+        tracing::info!(shop = %target.shop, object = %object.key, "put back what somebody had changed");
+    }
+    Ok(need == Need::Restore)
+}
+
+/// An object that is not among ours may still exist: somebody else's, or ours without its label.
+async fn refuse_what_is_not_ours(target: Target<'_>, object: &Object) -> Result<(), Failure> {
+    let found = target
+        .cluster
+        .get(object.key.kind, &target.owner.namespace, &object.key.name)
+        .await?;
+    let Some(found) = found else { return Ok(()) };
+    let label = |name: &str| {
+        found
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(name))
+            .map(String::as_str)
+    };
+    let known = live(object.key.kind, &found);
+    let ours = known.fingerprint.is_some()
+        || label(SHOP_LABEL) == Some(&target.owner.name)
+            && label(MANAGED_BY.0) == Some(MANAGED_BY.1)
+        || target
+            .owner
+            .uid
+            .as_ref()
+            .is_some_and(|uid| known.owners.contains(uid));
+    if ours {
+        Ok(())
+    } else {
+        Err(Failure::of(
+            Reason::NameTaken,
+            format!(
+                "{} exists and is not of this Shop. {}",
+                object.key,
+                Reason::NameTaken.advice()
+            ),
+        ))
+    }
+}
+
+/// When an autoscaler is to decide on a number that was ours, giving it up would make the API server set it to one. So another
+/// manager holds it until the autoscaler writes its own.
+async fn hand_over_replicas(target: Target<'_>, object: &Object) -> Result<(), Failure> {
+    if object.key.kind != Kind::Deployment || object.body.pointer("/spec/replicas").is_some() {
+        return Ok(());
+    }
+    let snapshot = target.index.snapshot(target.shop);
+    let Some(Live {
+        replicas: Some((wanted, true)),
+        ..
+    }) = snapshot.live.get(&object.key)
+    else {
+        return Ok(());
+    };
+    let body = json!({
+        "apiVersion": object.key.kind.api_version(),
+        "kind": object.key.kind.name(),
+        "metadata": {"name": object.key.name, "namespace": target.owner.namespace},
+        // An autoscaler does not touch what is at zero.
+        "spec": {"replicas": (*wanted).max(1)},
+    });
+    target
+        .cluster
+        .apply_as(HANDOVER, &object.key, &body)
+        .await
+        .map(|_| ())
+}
+
+/// Kinds that hold data: they go with their Shop, if they go at all.
+fn holds_data(kind: Kind) -> bool {
+    matches!(kind, Kind::PersistentVolumeClaim | Kind::Secret)
+}
+
+async fn prune(target: Target<'_>, expected: &BTreeSet<ObjectKey>) -> Result<(), Failure> {
+    let Some(uid) = &target.owner.uid else {
+        return Ok(());
+    };
+    let snapshot = target.index.snapshot(target.shop);
+    let mut surplus: Vec<(&ObjectKey, &Live)> = snapshot
+        .live
+        .iter()
+        .filter(|(key, live)| {
+            !expected.contains(*key) && live.owners.contains(uid) && !holds_data(key.kind)
+        })
+        .collect();
+    // What others refer to goes last.
+    surplus.sort_by(|left, right| right.0.cmp(left.0));
+    for (key, live) in surplus {
+        tracing::info!(shop = %target.shop, object = %key, "deleting what is no longer wanted");
+        target
+            .cluster
+            .delete(key, &target.owner.namespace, &live.uid)
+            .await?;
+        target.index.remove_object(target.shop, key);
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Network policies: nothing but the arrows of the picture in docs/architecture.md.
+
+use panono_crds::NetworkPolicies;
+use serde_json::{Value, json};
+
+use super::Plan;
+use super::route::entrance;
+use super::shop::{OPS_PORT, PORT};
+use crate::object::{Kind, Object, insert};
+
+/// One end of a connection.
+#[derive(Clone, Copy)]
+enum Peer {
+    /// Pods of a component of this shop.
+    Part(&'static str),
+    /// Anybody: visitors, monitoring, somebody else's servers.
+    Anybody,
+}
+
+pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
+    match plan.shop.spec.network_policy {
+        NetworkPolicies::Enforce => {}
+        NetworkPolicies::Off => return Vec::new(),
+    }
+    let owner = &plan.shop.owner;
+    let spec = &plan.shop.spec;
+    let mut objects = vec![owner.object(
+        Kind::NetworkPolicy,
+        owner.name.clone(),
+        "shop",
+        json!({"spec": {
+            "podSelector": {"matchLabels": {(crate::names::SHOP_LABEL): owner.name}},
+            "policyTypes": ["Ingress", "Egress"],
+            // Nobody does without names.
+            "egress": [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}],
+        }}),
+    )];
+    let database = if spec.database.managed.is_some() {
+        vec![(Peer::Part("database"), vec![3306])]
+    } else {
+        // Whoever runs it chose its port. It is in the URL, which is a secret.
+        vec![(Peer::Anybody, Vec::new())]
+    };
+    let entrance = entrance(plan);
+    let metrics = (vec![Peer::Anybody], OPS_PORT);
+    let mut policy =
+        |part: &'static str, ingress: Vec<(Vec<Peer>, u16)>, egress: Vec<(Peer, Vec<u16>)>| {
+            objects.push(one(plan, part, &ingress, &egress));
+        };
+
+    let mut web_to = database.clone();
+    web_to.push(if spec.cache.managed.is_some() {
+        (Peer::Part("cache"), vec![6379])
+    } else {
+        (Peer::Anybody, Vec::new())
+    });
+    // Payment providers and buckets; those that are run beside the shop have ports of their own.
+    web_to.push((
+        Peer::Anybody,
+        if spec.media.bucket.is_some() {
+            vec![443, 80, 9000]
+        } else {
+            vec![443]
+        },
+    ));
+    let mut visitors = Vec::new();
+    if spec.edge.managed.is_some() {
+        visitors.push(Peer::Part("edge"));
+    }
+    if entrance == "web" {
+        visitors.push(Peer::Anybody);
+    }
+    policy("web", vec![(visitors, PORT), metrics.clone()], web_to);
+
+    let mut worker_to = database.clone();
+    if spec.edge.managed.is_some() {
+        worker_to.push((Peer::Part("edge"), vec![PORT]));
+    }
+    // CDNs, payment providers, receivers of webhooks; servers that take mail.
+    worker_to.push((Peer::Anybody, vec![443, 25, 465, 587]));
+    policy("worker", vec![metrics], worker_to);
+    policy("migration", Vec::new(), database);
+    if spec.edge.managed.is_some() {
+        policy(
+            "edge",
+            vec![(vec![Peer::Anybody], PORT)],
+            vec![(Peer::Part("web"), vec![PORT])],
+        );
+    }
+    if entrance == "maintenance" {
+        policy("maintenance", vec![(vec![Peer::Anybody], PORT)], Vec::new());
+    }
+    if spec.database.managed.is_some() {
+        let clients = vec![
+            Peer::Part("web"),
+            Peer::Part("worker"),
+            Peer::Part("migration"),
+        ];
+        policy("database", vec![(clients, 3306)], Vec::new());
+    }
+    if spec.cache.managed.is_some() {
+        policy("cache", vec![(vec![Peer::Part("web")], 6379)], Vec::new());
+    }
+    objects
+}
+
+fn one(
+    plan: &Plan<'_>,
+    part: &'static str,
+    ingress: &[(Vec<Peer>, u16)],
+    egress: &[(Peer, Vec<u16>)],
+) -> Object {
+    let owner = &plan.shop.owner;
+    let selector = |part: &str| json!({"podSelector": {"matchLabels": owner.selector(part)}});
+    let ports = |ports: &[u16]| -> Vec<Value> {
+        ports
+            .iter()
+            .map(|port| json!({"port": port, "protocol": "TCP"}))
+            .collect()
+    };
+    let mut spec = json!({
+        "podSelector": {"matchLabels": owner.selector(part)},
+        "policyTypes": ["Ingress", "Egress"],
+    });
+    if !ingress.is_empty() {
+        let rules: Vec<Value> = ingress
+            .iter()
+            .map(|(peers, port)| {
+                let mut rule = json!({"ports": ports(&[*port])});
+                let anybody = peers.iter().any(|peer| matches!(peer, Peer::Anybody));
+                if !anybody {
+                    let from: Vec<Value> = peers
+                        .iter()
+                        .filter_map(|peer| match peer {
+                            Peer::Part(part) => Some(selector(part)),
+                            Peer::Anybody => None,
+                        })
+                        .collect();
+                    insert(&mut rule, "from", from);
+                }
+                rule
+            })
+            .collect();
+        insert(&mut spec, "ingress", rules);
+    }
+    if !egress.is_empty() {
+        let rules: Vec<Value> = egress
+            .iter()
+            .map(|(peer, allowed)| {
+                let mut rule = json!({});
+                if let Peer::Part(part) = peer {
+                    insert(&mut rule, "to", json!([selector(part)]));
+                }
+                if !allowed.is_empty() {
+                    insert(&mut rule, "ports", ports(allowed));
+                }
+                rule
+            })
+            .collect();
+        insert(&mut spec, "egress", rules);
+    }
+    owner.object(
+        Kind::NetworkPolicy,
+        owner.with(part),
+        part,
+        json!({"spec": spec}),
+    )
+}

@@ -1,0 +1,196 @@
+//! Pods, as all components have them: without privileges, with a root that cannot be written to.
+
+use panono_crds::{Amounts, Component, Resources, Spread};
+use serde_json::{Map, Value, json};
+
+use super::Plan;
+use crate::object::insert;
+
+/// The user that our own programs run as.
+pub(crate) const USER: u32 = 10_001;
+
+/// A pod template.
+pub(crate) struct Pod {
+    pub(crate) part: &'static str,
+    pub(crate) component: Option<Component>,
+    pub(crate) user: u32,
+    pub(crate) grace_seconds: u32,
+    pub(crate) spread: Spread,
+    /// Changes when something changes that pods read at their start only.
+    pub(crate) annotations: Map<String, Value>,
+    pub(crate) init_containers: Vec<Value>,
+    pub(crate) containers: Vec<Value>,
+    pub(crate) volumes: Vec<Value>,
+    /// `Never` for pods that end.
+    pub(crate) restart_policy: &'static str,
+}
+
+impl Pod {
+    pub(crate) fn new(part: &'static str, component: Option<Component>, user: u32) -> Self {
+        Self {
+            part,
+            component,
+            user,
+            grace_seconds: 30,
+            spread: Spread::None,
+            annotations: Map::new(),
+            init_containers: Vec::new(),
+            containers: Vec::new(),
+            volumes: Vec::new(),
+            restart_policy: "Always",
+        }
+    }
+
+    /// A volume that is empty at the pod's start, and where a container sees it.
+    pub(crate) fn scratch(&mut self, name: &str, limit: &str) {
+        self.volumes
+            .push(json!({"name": name, "emptyDir": {"sizeLimit": limit}}));
+    }
+
+    /// The template, with everything that does not differ between components.
+    pub(crate) fn template(self, plan: &Plan<'_>) -> Value {
+        let owner = &plan.shop.owner;
+        let mut annotations = self.annotations;
+        if let Some(restarted) = self
+            .component
+            .and_then(|component| plan.stage.restarts.get(&component))
+        {
+            annotations.insert(
+                "panono.dev/restarted-by".to_owned(),
+                restarted.clone().into(),
+            );
+        }
+        let mut spec = json!({
+            "serviceAccountName": owner.name,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "restartPolicy": self.restart_policy,
+            "terminationGracePeriodSeconds": self.grace_seconds,
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": self.user,
+                "runAsGroup": self.user,
+                "fsGroup": self.user,
+                "fsGroupChangePolicy": "OnRootMismatch",
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": self.containers,
+        });
+        let Some(fields) = spec.as_object_mut() else {
+            return spec;
+        };
+        if !self.init_containers.is_empty() {
+            fields.insert("initContainers".to_owned(), self.init_containers.into());
+        }
+        if !self.volumes.is_empty() {
+            fields.insert("volumes".to_owned(), self.volumes.into());
+        }
+        let pull_secrets = &plan.shop.spec.release.pull_secrets;
+        if !pull_secrets.is_empty() {
+            let names: Vec<Value> = pull_secrets
+                .iter()
+                .map(|name| json!({"name": name}))
+                .collect();
+            fields.insert("imagePullSecrets".to_owned(), names.into());
+        }
+        if let Some(scheduling) = &plan.shop.spec.scheduling {
+            if !scheduling.node_selector.is_empty() {
+                fields.insert("nodeSelector".to_owned(), json!(scheduling.node_selector));
+            }
+            if !scheduling.tolerations.is_empty() {
+                fields.insert("tolerations".to_owned(), json!(scheduling.tolerations));
+            }
+            if let Some(name) = &scheduling.priority_class_name {
+                fields.insert("priorityClassName".to_owned(), name.clone().into());
+            }
+        }
+        let keys: &[&str] = match self.spread {
+            Spread::Zone => &["topology.kubernetes.io/zone", "kubernetes.io/hostname"],
+            Spread::Node => &["kubernetes.io/hostname"],
+            Spread::None => &[],
+        };
+        if !keys.is_empty() {
+            let constraints: Vec<Value> = keys
+                .iter()
+                .map(|key| {
+                    json!({
+                        "maxSkew": 1,
+                        "topologyKey": key,
+                        "whenUnsatisfiable": "ScheduleAnyway",
+                        "labelSelector": {"matchLabels": owner.selector(self.part)},
+                    })
+                })
+                .collect();
+            fields.insert("topologySpreadConstraints".to_owned(), constraints.into());
+        }
+        let mut metadata = json!({"labels": owner.labels(self.part)});
+        if !annotations.is_empty() {
+            insert(&mut metadata, "annotations", annotations);
+        }
+        json!({"metadata": metadata, "spec": spec})
+    }
+}
+
+/// What every container may do: nothing beyond its own process.
+pub(crate) fn security() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "capabilities": {"drop": ["ALL"]},
+    })
+}
+
+pub(crate) fn mount(name: &str, path: &str) -> Value {
+    json!({"name": name, "mountPath": path})
+}
+
+pub(crate) fn mount_read_only(name: &str, path: &str) -> Value {
+    json!({"name": name, "mountPath": path, "readOnly": true})
+}
+
+pub(crate) fn variable(name: &str, value: impl Into<String>) -> Value {
+    json!({"name": name, "value": value.into()})
+}
+
+pub(crate) fn variable_from_secret(name: &str, secret: &str, key: &str, optional: bool) -> Value {
+    let mut reference = json!({"name": secret, "key": key});
+    if optional {
+        insert(&mut reference, "optional", true);
+    }
+    json!({"name": name, "valueFrom": {"secretKeyRef": reference}})
+}
+
+/// What a container asks for and may use at most: what the Shop says, and for what it does not say a CPU and memory to ask for
+/// and a limit of memory. There is no limit of CPU by itself, because it slows down what is in a hurry.
+pub(crate) fn resources(given: Option<&Resources>, cpu: &str, memory_mib: u64) -> Value {
+    let amounts = |amounts: Option<&Amounts>| amounts.cloned().unwrap_or_default();
+    let requests = amounts(given.and_then(|given| given.requests.as_ref()));
+    let limits = amounts(given.and_then(|given| given.limits.as_ref()));
+    let memory = requests
+        .memory
+        .or_else(|| limits.memory.clone())
+        .unwrap_or_else(|| format!("{memory_mib}Mi"));
+    let mut most = Map::new();
+    most.insert(
+        "memory".to_owned(),
+        limits.memory.unwrap_or_else(|| memory.clone()).into(),
+    );
+    if let Some(cpu) = limits.cpu {
+        most.insert("cpu".to_owned(), cpu.into());
+    }
+    json!({
+        "requests": {"cpu": requests.cpu.unwrap_or_else(|| cpu.to_owned()), "memory": memory},
+        "limits": most,
+    })
+}
+
+/// MiB of `512Mi`, `2Gi`, `4096Ki`; the definition of Shop admits nothing else.
+pub(crate) fn mebibytes(size: &str) -> u64 {
+    let digits = size.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let number: u64 = digits.parse().unwrap_or(0);
+    match size.get(digits.len()..) {
+        Some("Gi") => number.saturating_mul(1024),
+        Some("Ki") => number / 1024,
+        _ => number,
+    }
+}

@@ -1,0 +1,12 @@
+//! The program `panono-operator`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    panono_operator::command::run(panono_operator::command::Cli::parse())
+}

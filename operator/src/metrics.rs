@@ -1,0 +1,146 @@
+//! What Prometheus reads of the operator. Names and labels are in docs/operator.md.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// How a look at a Shop ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reconciled {
+    result: &'static str,
+    reason: &'static str,
+}
+
+/// A request to the API server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    verb: &'static str,
+    result: &'static str,
+}
+
+/// Objects of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    reconciles: Family<Reconciled, Counter>,
+    seconds: Histogram,
+    calls: Family<Call, Counter>,
+    drifted: Family<OfKind, Counter>,
+    watch_failures: Family<OfKind, Counter>,
+    leader: Gauge,
+    shops: Gauge,
+    depth: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("panono_operator");
+        let metrics = Self {
+            registry: Mutex::default(),
+            reconciles: Family::default(),
+            seconds: Histogram::new([0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0]),
+            calls: Family::default(),
+            drifted: Family::default(),
+            watch_failures: Family::default(),
+            leader: Gauge::default(),
+            shops: Gauge::default(),
+            depth: Gauge::default(),
+        };
+        registry.register(
+            "reconciles",
+            "Times a Shop was looked at",
+            metrics.reconciles.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile",
+            "How long looking at a Shop took",
+            Unit::Seconds,
+            metrics.seconds.clone(),
+        );
+        registry.register(
+            "api_calls",
+            "Requests to the API server",
+            metrics.calls.clone(),
+        );
+        registry.register(
+            "objects_drifted",
+            "Objects put back because somebody else had changed them",
+            metrics.drifted.clone(),
+        );
+        registry.register(
+            "watch_failures",
+            "Watches that broke",
+            metrics.watch_failures.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 while this process acts",
+            metrics.leader.clone(),
+        );
+        registry.register("shops", "Shops that exist", metrics.shops.clone());
+        registry.register(
+            "queue_depth",
+            "Shops that have to be looked at now",
+            metrics.depth.clone(),
+        );
+        *metrics
+            .registry
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = registry;
+        metrics
+    }
+}
+
+impl Metrics {
+    /// A Shop was looked at.
+    pub fn reconciled(&self, result: &'static str, reason: &'static str, took: Duration) {
+        self.reconciles
+            .get_or_create(&Reconciled { result, reason })
+            .inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    /// A request was answered.
+    pub fn called(&self, verb: &'static str, result: &'static str) {
+        self.calls.get_or_create(&Call { verb, result }).inc();
+    }
+
+    /// An object was put back.
+    pub fn drifted(&self, kind: &'static str) {
+        self.drifted.get_or_create(&OfKind { kind }).inc();
+    }
+
+    /// A watch broke.
+    pub fn watch_failed(&self, kind: &'static str) {
+        self.watch_failures.get_or_create(&OfKind { kind }).inc();
+    }
+
+    /// Whether this process acts.
+    pub fn set_leader(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// In the text format, with these numbers of now.
+    pub fn text(&self, shops: usize, depth: usize) -> String {
+        self.shops.set(i64::try_from(shops).unwrap_or(i64::MAX));
+        self.depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        encode(&mut text, &registry).ok();
+        text
+    }
+}

@@ -1,0 +1,439 @@
+//! One look at one Shop: observe, validate, decide what should exist, apply it, say how it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::CustomResourceExt as _;
+use kube::core::ApiResource;
+use panono_crds::{
+    ActionPhase, Component, DeletionPolicy, GROUP, Reason, Resolution, Shop, ShopAction,
+    ShopActionStatus, ShopStatus, VERSION,
+};
+use serde_json::json;
+
+use crate::apply::{Target, apply};
+use crate::cluster::Cluster;
+use crate::credentials;
+use crate::desired::{Stage, desired, migration_job_name};
+use crate::events::Events;
+use crate::failure::Failure;
+use crate::index::{Index, Snapshot, Stored};
+use crate::live::{Health, JobState};
+use crate::metrics::Metrics;
+use crate::object::{Kind, Object, ObjectKey, ShopKey};
+use crate::observe::{Catalogue, observe};
+use crate::status::{Seen, Verdict, obstructed, status};
+use crate::validate::{ValidatedShop, validate};
+
+/// How long a Shop at which nothing happens is left alone.
+const REST: Duration = Duration::from_secs(600);
+
+/// How long until a Secret that was missing is looked for again.
+const SECRET: Duration = Duration::from_secs(15);
+
+/// Everything that looking at a Shop needs.
+#[derive(Debug)]
+pub struct Context {
+    /// The API server.
+    pub cluster: Cluster,
+    /// What is known.
+    pub index: Arc<Index>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What is served.
+    pub catalogue: Arc<Catalogue>,
+    /// What admins read.
+    pub events: Events,
+}
+
+/// How a look ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// The Shop is gone.
+    Gone,
+    /// It is to be looked at again after this time at the latest; its conditions have this reason.
+    Again(Duration, Reason),
+}
+
+/// Looks at the Shop of `key` and brings it where it should be, or one step closer.
+///
+/// # Errors
+/// What stood in the way, after it was written into the Shop's status where that is possible.
+pub async fn reconcile(context: &Context, key: &ShopKey) -> Result<Looked, Failure> {
+    let snapshot = context.index.snapshot(key);
+    let shop = match &snapshot.stored {
+        None => {
+            refuse_actions(context, key, &snapshot).await?;
+            return Ok(Looked::Gone);
+        }
+        Some(Stored::Unreadable {
+            uid,
+            generation,
+            problem,
+        }) => {
+            let verdict = Verdict::new(Reason::InvalidSpec, problem.clone());
+            let after = obstructed(&ShopStatus::default(), *generation, &verdict, &now());
+            write_status(context, key, None, &after).await?;
+            context
+                .events
+                .write(key, uid, verdict.reason, &verdict.message)
+                .await;
+            return Ok(Looked::Again(REST, verdict.reason));
+        }
+        Some(Stored::Readable(shop)) => Arc::clone(shop),
+    };
+    let previous = shop.status.clone().unwrap_or_default();
+    if shop.metadata.deletion_timestamp.is_some() {
+        let verdict = Verdict::new(Reason::Terminating, Reason::Terminating.meaning());
+        return say(context, key, &shop, &previous, &verdict).await;
+    }
+    let observed = observe(
+        &context.cluster,
+        &key.namespace,
+        &shop.spec,
+        &context.catalogue.served(),
+    )
+    .await;
+    let referenced = match observed {
+        Ok(referenced) => referenced,
+        Err(failure) => return fail(context, key, &shop, &previous, failure).await,
+    };
+    let valid = match validate(&shop, &referenced) {
+        Ok(valid) => valid,
+        Err(invalid) => {
+            let verdict = Verdict::new(invalid.reason, invalid.message);
+            return say(context, key, &shop, &previous, &verdict).await;
+        }
+    };
+    match bring(context, key, &shop, &previous, &valid, &snapshot).await {
+        Ok(looked) => Ok(looked),
+        Err(failure) => fail(context, key, &shop, &previous, failure).await,
+    }
+}
+
+/// The part for a Shop that can be built.
+async fn bring(
+    context: &Context,
+    key: &ShopKey,
+    shop: &Shop,
+    previous: &ShopStatus,
+    valid: &ValidatedShop,
+    snapshot: &Snapshot,
+) -> Result<Looked, Failure> {
+    let actions = open_actions(snapshot);
+    let mut restarts = previous.restarts.clone();
+    let mut generation = previous
+        .credentials
+        .as_ref()
+        .map_or(1, |credentials| credentials.generation);
+    let mut restored = Vec::new();
+    let mut obstacle = None;
+    let stage;
+    if shop.spec.paused {
+        stage = stage_of(shop, valid, snapshot, generation, restarts);
+    } else {
+        let owned = shop.spec.deletion_policy == DeletionPolicy::Delete;
+        let rotation = actions
+            .iter()
+            .find(|action| action.spec.rotate_secrets.is_some())
+            .and_then(|action| action.metadata.uid.clone());
+        generation =
+            credentials::ensure(&context.cluster, &valid.owner, owned, rotation.as_deref()).await?;
+        for action in &actions {
+            if let (Some(restart), Some(uid)) = (&action.spec.restart, &action.metadata.uid) {
+                restarts.insert(restart.component, uid.clone());
+            }
+        }
+        stage = stage_of(shop, valid, snapshot, generation, restarts);
+        let objects = desired(valid, &stage);
+        let expected = expected(valid, &stage, &objects);
+        let target = Target {
+            cluster: &context.cluster,
+            index: &context.index,
+            metrics: &context.metrics,
+            shop: key,
+            owner: &valid.owner,
+        };
+        let applied = apply(target, &objects, &expected).await;
+        restored = applied.restored;
+        if let Some(failure) = applied.failure {
+            if failure.general {
+                return Err(failure);
+            }
+            obstacle = Some(failure);
+        }
+    }
+    let after = context.index.snapshot(key);
+    let seen = Seen {
+        shop,
+        owner: &valid.owner,
+        snapshot: &after,
+        stage: &stage,
+        migration: Some(migration_job_name(valid, &stage)),
+        obstacle: obstacle
+            .as_ref()
+            .map(|failure: &Failure| Verdict::new(failure.reason, failure.message.clone())),
+    };
+    let (new, verdict) = status(previous, &seen, &now());
+    write_status(context, key, Some(previous), &new).await?;
+    tell(context, key, shop, previous, &verdict, &restored).await;
+    if !shop.spec.paused {
+        finish_actions(context, key, &actions).await?;
+    }
+    match obstacle {
+        Some(failure) => Err(failure),
+        None => Ok(Looked::Again(REST, verdict.reason)),
+    }
+}
+
+/// How far a shop is. Everything is read off what exists, so that an operator that starts anew comes to the same end.
+pub fn stage_of(
+    shop: &Shop,
+    valid: &ValidatedShop,
+    snapshot: &Snapshot,
+    credentials: i64,
+    restarts: BTreeMap<Component, String>,
+) -> Stage {
+    let database = ObjectKey {
+        kind: Kind::StatefulSet,
+        name: valid.owner.component(Component::Database),
+    };
+    let database_ready = valid.spec.database.managed.is_none()
+        || snapshot.live.get(&database).is_some_and(
+            |live| matches!(&live.health, Health::Workload(workload) if workload.ready > 0),
+        );
+    let before = shop
+        .status
+        .as_ref()
+        .and_then(|status| status.release.as_ref())
+        .map(|release| release.image.clone());
+    let mut stage = Stage {
+        serving: before,
+        database_ready,
+        credentials,
+        restarts,
+    };
+    let image = &valid.spec.release.image;
+    if stage.serving.as_ref() != Some(image) {
+        let job = ObjectKey {
+            kind: Kind::Job,
+            name: migration_job_name(valid, &stage),
+        };
+        let migrated = snapshot
+            .live
+            .get(&job)
+            .is_some_and(|live| live.health == Health::Job(JobState::Succeeded));
+        if migrated {
+            stage.serving = Some(image.clone());
+        }
+    }
+    stage
+}
+
+/// What must not be deleted: what is there at this stage, and what will be at the last one.
+fn expected(valid: &ValidatedShop, stage: &Stage, objects: &[Object]) -> BTreeSet<ObjectKey> {
+    let last = Stage {
+        serving: Some(valid.spec.release.image.clone()),
+        database_ready: true,
+        ..stage.clone()
+    };
+    objects
+        .iter()
+        .map(|object| object.key.clone())
+        .chain(desired(valid, &last).into_iter().map(|object| object.key))
+        .collect()
+}
+
+fn open_actions(snapshot: &Snapshot) -> Vec<Arc<ShopAction>> {
+    let mut open: Vec<_> = snapshot
+        .actions
+        .iter()
+        .filter(|action| {
+            action
+                .status
+                .as_ref()
+                .is_none_or(|status| status.phase.is_none())
+        })
+        .cloned()
+        .collect();
+    // The order in which they were asked for.
+    open.sort_by_key(|action| {
+        (
+            action
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map(|time| time.0),
+            action.metadata.name.clone(),
+        )
+    });
+    // Of several requests for new passwords one is served at a time.
+    let mut rotates = false;
+    open.retain(|action| {
+        action.spec.rotate_secrets.is_none() || !std::mem::replace(&mut rotates, true)
+    });
+    open
+}
+
+async fn finish_actions(
+    context: &Context,
+    key: &ShopKey,
+    actions: &[Arc<ShopAction>],
+) -> Result<(), Failure> {
+    for action in actions {
+        let message = match &action.spec.restart {
+            Some(restart) => format!("Pods of {:?} are being replaced", restart.component),
+            None => "Passwords were made anew; pods that use them are being replaced".to_owned(),
+        };
+        end_action(context, key, action, ActionPhase::Succeeded, message).await?;
+    }
+    Ok(())
+}
+
+/// Actions on a Shop that does not exist.
+async fn refuse_actions(
+    context: &Context,
+    key: &ShopKey,
+    snapshot: &Snapshot,
+) -> Result<(), Failure> {
+    for action in open_actions(snapshot) {
+        let message = format!("There is no Shop {:?} in this namespace", key.name);
+        end_action(context, key, &action, ActionPhase::Failed, message).await?;
+    }
+    Ok(())
+}
+
+async fn end_action(
+    context: &Context,
+    key: &ShopKey,
+    action: &Arc<ShopAction>,
+    phase: ActionPhase,
+    message: String,
+) -> Result<(), Failure> {
+    let name = action.metadata.name.clone().unwrap_or_default();
+    let status = ShopActionStatus {
+        phase: Some(phase),
+        message: Some(message),
+        completed_at: Some(now()),
+    };
+    let body = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "ShopAction",
+        "metadata": {"name": name},
+        "status": status,
+    });
+    let resource = ShopAction::api_resource();
+    context
+        .cluster
+        .write_status(&resource, key, &name, &body)
+        .await?;
+    // Known at once, so that it is not done again before the watch tells.
+    let mut ended = ShopAction::clone(action);
+    ended.status = Some(status);
+    context.index.put_action(key, &name, Some(Arc::new(ended)));
+    Ok(())
+}
+
+/// Writes a status without having looked at objects, and says when to look again.
+async fn say(
+    context: &Context,
+    key: &ShopKey,
+    shop: &Shop,
+    previous: &ShopStatus,
+    verdict: &Verdict,
+) -> Result<Looked, Failure> {
+    let new = obstructed(previous, shop.metadata.generation, verdict, &now());
+    write_status(context, key, Some(previous), &new).await?;
+    tell(context, key, shop, previous, verdict, &[]).await;
+    let pause = match verdict.reason {
+        Reason::SecretMissing | Reason::SecretIncomplete => SECRET,
+        _ => REST,
+    };
+    Ok(Looked::Again(pause, verdict.reason))
+}
+
+/// Notes a failure in the status, where that is worth trying, and passes it on.
+async fn fail(
+    context: &Context,
+    key: &ShopKey,
+    shop: &Shop,
+    previous: &ShopStatus,
+    failure: Failure,
+) -> Result<Looked, Failure> {
+    if failure.reason.resolution() == Resolution::Act {
+        let verdict = Verdict::new(failure.reason, failure.message.clone());
+        say(context, key, shop, previous, &verdict).await.ok();
+    }
+    Err(failure)
+}
+
+/// Writes the status, if it differs from what is stored.
+async fn write_status(
+    context: &Context,
+    key: &ShopKey,
+    previous: Option<&ShopStatus>,
+    new: &ShopStatus,
+) -> Result<(), Failure> {
+    if previous == Some(new) {
+        return Ok(());
+    }
+    let resource: ApiResource = Shop::api_resource();
+    let body = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "Shop",
+        "metadata": {"name": key.name},
+        "status": new,
+    });
+    let written = context
+        .cluster
+        .write_status(&resource, key, &key.name, &body)
+        .await?;
+    let (version, stored) = crate::watch::stored(&written);
+    context.index.put_shop(key, version, stored);
+    Ok(())
+}
+
+/// Writes the events of a look.
+async fn tell(
+    context: &Context,
+    key: &ShopKey,
+    shop: &Shop,
+    previous: &ShopStatus,
+    verdict: &Verdict,
+    restored: &[ObjectKey],
+) {
+    let uid = shop.metadata.uid.as_deref().unwrap_or_default();
+    if let Some(first) = restored.first() {
+        let note = format!(
+            "Put back what somebody had changed in {first}{}",
+            if restored.len() > 1 {
+                format!(" and {} more", restored.len() - 1)
+            } else {
+                String::new()
+            }
+        );
+        context
+            .events
+            .write(key, uid, Reason::Applying, &note)
+            .await;
+    }
+    let before = previous
+        .conditions
+        .first()
+        .map(|condition| condition.reason.as_str());
+    if before != Some(verdict.reason.name()) && verdict.reason.resolution() != Resolution::Wait {
+        context
+            .events
+            .write(key, uid, verdict.reason, &verdict.message)
+            .await;
+    }
+}
+
+fn now() -> String {
+    // Whole seconds, as other conditions have.
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second())
+        .unwrap_or(now)
+        .to_string()
+}

@@ -1,0 +1,155 @@
+//! Somebody else's part of a cluster, as far as controllers see it: pods start and become ready, or do not.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+/// Answers for every pod of a cluster. It ends with this value.
+///
+/// What becomes of a pod is in the images of its containers: one whose name has `missing` in it cannot be fetched; a pod that
+/// migrates fails where the name has `broken` in it, and else ends well; what has `crashing` in it ends again and again; all others
+/// become ready.
+#[derive(Debug)]
+pub struct Kubelet {
+    task: JoinHandle<()>,
+}
+
+impl Kubelet {
+    /// Starts one.
+    pub fn start(client: Client) -> Self {
+        Self {
+            task: tokio::spawn(serve(client)),
+        }
+    }
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(client: Client) {
+    let pods: Api<Pod> = Api::all(client.clone());
+    let mut events = watcher(pods, watcher::Config::default()).boxed();
+    let mut addresses: HashMap<String, u32> = HashMap::new();
+    while let Some(event) = events.next().await {
+        let pod = match event {
+            Ok(Event::Apply(pod) | Event::InitApply(pod)) => pod,
+            Ok(_) => continue,
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace().unwrap_or_default());
+        let name = pod.name_any();
+        if pod.metadata.deletion_timestamp.is_some() {
+            let now = DeleteParams {
+                grace_period_seconds: Some(0),
+                ..DeleteParams::default()
+            };
+            api.delete(&name, &now).await.ok();
+            continue;
+        }
+        let next = addresses.len() + 1;
+        let address = *addresses
+            .entry(pod.uid().unwrap_or_default())
+            .or_insert_with(|| u32::try_from(next).unwrap_or(1));
+        let status = status(&pod, address);
+        let reached = pod.status.as_ref().is_some_and(|status_now| {
+            status_now.phase.as_deref() == status["phase"].as_str()
+                && status_now.container_statuses.is_some()
+        });
+        if !reached {
+            api.patch_status(
+                &name,
+                &PatchParams::default(),
+                &Patch::Merge(json!({"status": status})),
+            )
+            .await
+            .ok();
+        }
+    }
+}
+
+fn status(pod: &Pod, address: u32) -> Value {
+    let Some(spec) = &pod.spec else {
+        return json!({"phase": "Pending"});
+    };
+    let containers = spec.containers.iter();
+    let image = |container: &k8s_openapi::api::core::v1::Container| {
+        container.image.clone().unwrap_or_default()
+    };
+    let any = |word: &str| {
+        spec.containers
+            .iter()
+            .any(|container| image(container).contains(word))
+    };
+    let migrates = spec.restart_policy.as_deref() == Some("Never");
+    let (phase, state, ready) = if any("missing") {
+        (
+            "Pending",
+            json!({"waiting": {"reason": "ImagePullBackOff", "message": "not there"}}),
+            false,
+        )
+    } else if migrates && any("broken") {
+        (
+            "Failed",
+            json!({"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-01-01T00:00:01Z"}}),
+            false,
+        )
+    } else if migrates {
+        (
+            "Succeeded",
+            json!({"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": "2026-01-01T00:00:01Z"}}),
+            false,
+        )
+    } else if any("crashing") {
+        (
+            "Running",
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "again and again"}}),
+            false,
+        )
+    } else {
+        (
+            "Running",
+            json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}}),
+            true,
+        )
+    };
+    let statuses: Vec<Value> = containers
+        .map(|container| {
+            json!({
+                "name": container.name,
+                "image": image(container),
+                "imageID": "",
+                "ready": ready,
+                "started": ready,
+                "restartCount": 0,
+                "state": state,
+            })
+        })
+        .collect();
+    let truth = if ready { "True" } else { "False" };
+    let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    json!({
+        "phase": phase,
+        "podIP": format!("10.0.{}.{}", address / 250 % 250, address % 250 + 1),
+        "startTime": "2026-01-01T00:00:00Z",
+        "containerStatuses": statuses,
+        "conditions": [
+            condition("PodScheduled", "True"),
+            condition("Initialized", "True"),
+            condition("ContainersReady", truth),
+            condition("Ready", truth),
+        ],
+    })
+}

@@ -1,0 +1,271 @@
+//! Every rule of the definitions, as the API server evaluates it: one Shop that it accepts and one that it refuses.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Client, CustomResourceExt as _};
+use panono_crds::{Shop, ShopAction};
+use panono_tests::control_plane::namespace;
+use serde_json::{Value, json};
+
+use super::bed::{create, on_bed, set, spec, with};
+
+/// Every message of a rule in a definition.
+fn rules(schema: &Value, found: &mut BTreeSet<String>) {
+    match schema {
+        Value::Object(map) => {
+            for rule in map
+                .get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                found.insert(
+                    rule["message"]
+                        .as_str()
+                        .expect("every rule has a message")
+                        .to_owned(),
+                );
+            }
+            for below in map.values() {
+                rules(below, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|below| rules(below, found)),
+        _ => {}
+    }
+}
+
+/// Fails unless the API server refused with this message.
+fn refused(
+    result: Result<impl Sized, impl std::fmt::Display>,
+    message: &str,
+    seen: &mut BTreeSet<String>,
+) -> Result<()> {
+    match result {
+        Ok(_) => bail!("accepted, and should be refused: {message}"),
+        Err(error) if error.to_string().contains(message) => {
+            seen.insert(message.to_owned());
+            Ok(())
+        }
+        Err(error) => bail!("refused for another reason than {message:?}: {error}"),
+    }
+}
+
+/// Specs that are refused when a Shop is made, with a near relative that is accepted.
+fn made() -> Vec<(&'static str, Value, Value)> {
+    vec![
+        (
+            "connections do not fit",
+            with(&[("/database/managed/maxConnections", json!(74))]),
+            with(&[("/database/managed/maxConnections", json!(73))]),
+        ),
+        (
+            "mode ReadOnly needs a managed database",
+            with(&[("/mode", json!("ReadOnly"))]),
+            with(&[
+                ("/mode", json!("ReadOnly")),
+                ("/database/external/secretName", json!("db")),
+            ]),
+        ),
+        (
+            "give exactly one of database.managed and database.external",
+            with(&[("/database/external/secretName", json!("db"))]),
+            with(&[
+                ("/database/external/secretName", json!("db")),
+                ("/database/managed", json!({})),
+            ]),
+        ),
+        (
+            "give exactly one of cache.managed and cache.external",
+            with(&[("/cache/external/secretName", json!("cache"))]),
+            with(&[("/cache", json!({}))]),
+        ),
+        (
+            "give exactly one of edge.managed, edge.fastly, edge.cloudflare, edge.cloudfront and edge.none",
+            with(&[("/edge/none", json!({}))]),
+            with(&[("/edge/none", json!({})), ("/edge/managed", json!({}))]),
+        ),
+        (
+            "give exactly one of media.volume and media.bucket",
+            with(&[(
+                "/media/bucket",
+                json!({"url": "s3://b/p", "secretName": "s"}),
+            )]),
+            with(&[("/media", json!({}))]),
+        ),
+        (
+            "give exactly one of exposure.ingress and exposure.gateway",
+            with(&[("/exposure/ingress", json!({}))]),
+            with(&[
+                ("/exposure/ingress", json!({})),
+                ("/exposure/gateway/name", json!("g")),
+            ]),
+        ),
+        (
+            "autoscaling.minReplicas must not be above autoscaling.maxReplicas",
+            with(&[(
+                "/web/autoscaling",
+                json!({"minReplicas": 3, "maxReplicas": 3}),
+            )]),
+            with(&[(
+                "/web/autoscaling",
+                json!({"minReplicas": 4, "maxReplicas": 3}),
+            )]),
+        ),
+    ]
+}
+
+async fn patched(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    patch: Value,
+) -> Result<DynamicObject, kube::Error> {
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &Shop::api_resource());
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+}
+
+#[test]
+fn every_rule_accepts_and_refuses() {
+    on_bed(async |bed| {
+        let namespace = namespace(&bed.client, "cel").await?;
+        let client = &bed.client;
+        let mut seen = BTreeSet::new();
+        for (at, (message, good, bad)) in made().into_iter().enumerate() {
+            // Paused, so that nothing is made of them.
+            let paused = |mut spec: Value| {
+                set(&mut spec, "/paused", json!(true));
+                spec
+            };
+            create(client, &namespace, &format!("good-{at}"), paused(good)).await?;
+            refused(
+                create(client, &namespace, &format!("bad-{at}"), paused(bad)).await,
+                message,
+                &mut seen,
+            )?;
+        }
+        let name = "the name of a Shop has at most";
+        refused(
+            create(client, &namespace, &"a".repeat(41), spec()).await,
+            name,
+            &mut seen,
+        )?;
+        refused(
+            create(client, &namespace, "a.b", spec()).await,
+            name,
+            &mut seen,
+        )?;
+
+        // Changes.
+        let bucket = with(&[
+            ("/paused", json!(true)),
+            ("/database/managed/storage/size", json!("1Gi")),
+            ("/media/volume/size", json!("1Gi")),
+        ]);
+        create(client, &namespace, &"b".repeat(40), bucket).await?;
+        let shop = "b".repeat(40);
+        for (message, patch) in [
+            (
+                "a shop cannot move between a managed and an external database",
+                json!({"spec": {"database": {"managed": null, "external": {"secretName": "db"}}}}),
+            ),
+            (
+                "the volume of a database cannot be changed",
+                json!({"spec": {"database": {"managed": {"storage": {"size": "2Gi"}}}}}),
+            ),
+            (
+                "the volume of pictures cannot be changed",
+                json!({"spec": {"media": {"volume": {"size": "2Gi"}}}}),
+            ),
+        ] {
+            refused(
+                patched(client, &namespace, &shop, patch).await,
+                message,
+                &mut seen,
+            )?;
+        }
+        patched(client, &namespace, &shop, json!({"spec": {"name": "Other", "media": {"volume": null, "bucket": {"url": "s3://b/p", "secretName": "s"}}}})).await?;
+
+        let actions: Api<DynamicObject> =
+            Api::namespaced_with(client.clone(), &namespace, &ShopAction::api_resource());
+        let action = |name: &str, more: Value| {
+            let mut spec = json!({"shopName": shop});
+            spec.as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            let object = json!({"apiVersion": "panono.dev/v1alpha1", "kind": "ShopAction", "metadata": {"name": name}, "spec": spec});
+            serde_json::from_value::<DynamicObject>(object).unwrap()
+        };
+        let parameters = PostParams::default();
+        let both = json!({"rotateSecrets": {}, "restart": {"component": "Web"}});
+        actions
+            .create(
+                &parameters,
+                &action("good", json!({"restart": {"component": "Web"}})),
+            )
+            .await?;
+        refused(
+            actions.create(&parameters, &action("bad", both)).await,
+            "give exactly one of restart and rotateSecrets",
+            &mut seen,
+        )?;
+        let other = json!({"spec": {"restart": {"component": "Edge"}}});
+        refused(
+            actions
+                .patch("good", &PatchParams::default(), &Patch::Merge(other))
+                .await,
+            "an action cannot be changed",
+            &mut seen,
+        )?;
+
+        let mut all = BTreeSet::new();
+        for definition in [Shop::crd(), ShopAction::crd()] {
+            rules(&serde_json::to_value(&definition)?, &mut all);
+        }
+        let untested: Vec<&String> = all
+            .iter()
+            .filter(|message| !seen.iter().any(|seen| message.contains(seen.as_str())))
+            .collect();
+        assert!(untested.is_empty(), "rules without a case: {untested:#?}");
+        Ok(())
+    });
+}
+
+/// What is written without a rule: patterns, ranges, lengths, enumerations.
+#[test]
+fn values_out_of_range_are_refused() {
+    on_bed(async |bed| {
+        let namespace = namespace(&bed.client, "range").await?;
+        for (at, (pointer, value)) in [
+            ("/url", json!("shop.example.com")),
+            ("/url", json!("https://shop.example.com/path")),
+            ("/mode", json!("Sleeping")),
+            ("/locales", json!([])),
+            ("/currencies", json!(["usd"])),
+            ("/web/replicas", json!(0)),
+            ("/web/databaseConnections", json!(1)),
+            ("/release/image", json!("")),
+            ("/database/managed/bufferPool", json!("lots")),
+            ("/web/resources/requests/cpu", json!("half")),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let made = create(
+                &bed.client,
+                &namespace,
+                &format!("bad-{at}"),
+                with(&[(pointer, value.clone())]),
+            )
+            .await;
+            if made.is_ok() {
+                bail!("{pointer}: {value} was accepted");
+            }
+        }
+        Ok(())
+    });
+}

@@ -1,0 +1,277 @@
+//! What somebody changes by hand: what is ours goes back, what is theirs stays.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use kube::api::{Patch, PatchParams};
+use panono_operator::command::{RenderOptions, rendered};
+use panono_operator::manifest::Manifest;
+use panono_operator::object::{Kind, Object};
+use panono_operator::observe::Served;
+use panono_tests::control_plane::{Request, objects};
+use panono_tests::wait::wait_until;
+use serde_json::{Value, json};
+
+use super::bed::{Bed, change, on_bed, ours, reason, serving, shops, spec, with};
+
+/// How long a change by hand may last.
+const BACK: Duration = Duration::from_secs(5);
+
+/// Every leaf of `value` with its JSON pointer.
+fn leaves(value: &Value, pointer: &str, found: &mut Vec<(String, Value)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, below) in map {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                leaves(below, &format!("{pointer}/{key}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (at, below) in items.iter().enumerate() {
+                leaves(below, &format!("{pointer}/{at}"), found);
+            }
+        }
+        leaf => found.push((pointer.to_owned(), leaf.clone())),
+    }
+}
+
+fn other(leaf: &Value) -> Value {
+    match leaf {
+        Value::Bool(value) => json!(!value),
+        Value::Number(value) => json!(value.as_i64().unwrap() + 1),
+        Value::String(text) if text.ends_with("Mi") => json!("77Mi"),
+        Value::String(text) if text.ends_with('m') => json!("77m"),
+        Value::String(text) => json!(format!("{text}x")),
+        other => other.clone(),
+    }
+}
+
+/// Changes each leaf of `object` in turn, as far as the API server lets us. Says how many it let us change.
+async fn tamper(bed: &Bed, namespace: &str, object: &Object) -> Result<usize> {
+    let api = objects(&bed.client, namespace, object.key.kind);
+    let mut all = Vec::new();
+    leaves(&object.body, "", &mut all);
+    let mut changed = 0;
+    for (pointer, leaf) in all {
+        if [
+            "/apiVersion",
+            "/kind",
+            "/metadata/name",
+            "/metadata/namespace",
+        ]
+        .contains(&pointer.as_str())
+        {
+            continue;
+        }
+        let patch = json!([{"op": "replace", "path": pointer, "value": other(&leaf)}]);
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(patch)?);
+        let written = api
+            .patch(&object.key.name, &PatchParams::default(), &patch)
+            .await;
+        changed += usize::from(written.is_ok());
+    }
+    wait_until(
+        &format!("{} to be as it was", object.key),
+        BACK,
+        async || {
+            let found = api
+                .get(&object.key.name)
+                .await
+                .map_err(|error| error.to_string())?;
+            let found = serde_json::to_value(&found).unwrap();
+            let mut all = Vec::new();
+            leaves(&object.body, "", &mut all);
+            match all
+                .iter()
+                .find(|(pointer, leaf)| found.pointer(pointer) != Some(leaf))
+            {
+                Some((pointer, leaf)) => Err(format!(
+                    "{pointer}: {:?} instead of {leaf}",
+                    found.pointer(pointer)
+                )),
+                None => Ok(()),
+            }
+        },
+    )
+    .await?;
+    Ok(changed)
+}
+
+/// Each field that is ours, of every object, goes back within seconds.
+#[test]
+fn every_field_of_ours_goes_back() {
+    on_bed(async |bed| {
+        let namespace = serving(bed, "drift", spec()).await?;
+        let shop = shops(&bed.client, &namespace).get("demo").await?;
+        let options = RenderOptions {
+            served: Served::with_groups([]),
+        };
+        let all = rendered(&shop, &Manifest::default(), &options).unwrap();
+        let mut changed = 0;
+        for object in &all {
+            // Deployments of a kind have the same pods; a Job cannot be changed at all, and its pods would run again.
+            if object.key.kind == Kind::Job {
+                continue;
+            }
+            let now = tamper(bed, &namespace, object).await?;
+            ensure!(now > 0, "nothing of {} could be changed", object.key);
+            changed += now;
+        }
+        ensure!(changed > 200, "only {changed} fields could be changed");
+        Ok(())
+    });
+}
+
+/// An object that somebody deletes is made again; a label of ours that somebody removes comes back.
+#[test]
+fn what_is_deleted_is_made_again() {
+    on_bed(async |bed| {
+        let namespace = serving(bed, "deleted", spec()).await?;
+        for (kind, name) in [
+            (Kind::Service, "demo-web"),
+            (Kind::Deployment, "demo-worker"),
+            (Kind::ConfigMap, "demo-database"),
+            (Kind::PodDisruptionBudget, "demo-web"),
+        ] {
+            let api = objects(&bed.client, &namespace, kind);
+            let before = api.get(name).await?.metadata.uid;
+            api.delete(name, &Default::default()).await?;
+            wait_until(&format!("another {name}"), BACK, async || {
+                let now = api
+                    .get(name)
+                    .await
+                    .map_err(|error| error.to_string())?
+                    .metadata
+                    .uid;
+                (now != before)
+                    .then_some(())
+                    .ok_or("the old one".to_owned())
+            })
+            .await?;
+            let unlabelled =
+                json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
+            api.patch(name, &PatchParams::default(), &Patch::Merge(unlabelled))
+                .await?;
+            wait_until(&format!("the label of {name}"), BACK, async || {
+                api.get(name)
+                    .await
+                    .ok()?
+                    .metadata
+                    .labels?
+                    .get("app.kubernetes.io/managed-by")
+                    .cloned()
+            })
+            .await?;
+        }
+        Ok(())
+    });
+}
+
+/// An autoscaler's number, a label and an annotation of somebody else, and a container that was injected stay, also through a change
+/// of the Shop.
+#[test]
+fn what_others_own_stays() {
+    on_bed(async |bed| {
+        let scaled = with(&[("/web/autoscaling", json!({"maxReplicas": 12}))]);
+        let namespace = serving(bed, "foreign", scaled).await?;
+        let web = objects(&bed.client, &namespace, Kind::Deployment);
+        let scale = json!({"spec": {"replicas": 7}});
+        web.patch_scale("demo-web", &PatchParams::default(), &Patch::Merge(scale))
+            .await?;
+        let foreign = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"labels": {"team.example/owner": "blue"}, "annotations": {"example.com/note": "ours"}},
+            "spec": {"template": {"spec": {"containers": [{"name": "sidecar", "image": "registry.example/sidecar:1",
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}}}]}}},
+        });
+        web.patch(
+            "demo-web",
+            &PatchParams::apply("injector"),
+            &Patch::Apply(foreign),
+        )
+        .await?;
+        change(
+            &bed.client,
+            &namespace,
+            "demo",
+            json!({"release": {"image": "registry.example/shop:2"}}),
+        )
+        .await?;
+        reason(&bed.client, &namespace, "demo", "Serving").await?;
+        let found = web.get("demo-web").await?;
+        assert_eq!(found.data["spec"]["replicas"], json!(7));
+        assert_eq!(found.metadata.labels.unwrap()["team.example/owner"], "blue");
+        assert_eq!(
+            found.metadata.annotations.unwrap()["example.com/note"],
+            "ours"
+        );
+        let containers: Vec<&Value> = found.data["spec"]["template"]["spec"]["containers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|container| &container["image"])
+            .collect();
+        assert_eq!(containers.len(), 2);
+        assert!(
+            containers.contains(&&json!("registry.example/shop:2"))
+                && containers.contains(&&json!("registry.example/sidecar:1"))
+        );
+        let about = |request: &Request| request.path.contains(&namespace);
+        bed.gateway.quiet(Duration::from_secs(5), about).await
+    });
+}
+
+/// When an autoscaler takes over, and when it goes, the number of pods does not jump.
+#[test]
+fn replicas_do_not_jump_when_an_autoscaler_takes_over() {
+    on_bed(async |bed| {
+        let namespace = serving(bed, "handover", with(&[("/web/replicas", json!(5))])).await?;
+        let replicas = async || {
+            anyhow::Ok(ours(&bed.client, &namespace).await?["Deployment demo-web"].data["spec"]["replicas"].clone())
+        };
+        change(
+            &bed.client,
+            &namespace,
+            "demo",
+            json!({"web": {"autoscaling": {"minReplicas": 2, "maxReplicas": 9}}}),
+        )
+        .await?;
+        reason(&bed.client, &namespace, "demo", "Serving").await?;
+        wait_until("the autoscaler", BACK, async || {
+            ours(&bed.client, &namespace)
+                .await
+                .ok()?
+                .get("HorizontalPodAutoscaler demo-web")
+                .map(|_| ())
+        })
+        .await?;
+        assert_eq!(replicas().await?, json!(5));
+        let web = objects(&bed.client, &namespace, Kind::Deployment);
+        let scale = json!({"spec": {"replicas": 6}});
+        web.patch_scale("demo-web", &PatchParams::default(), &Patch::Merge(scale))
+            .await?;
+        let about = |request: &Request| {
+            request.path.contains(&namespace) && !request.path.contains("/shops/")
+        };
+        bed.gateway.quiet(Duration::from_secs(3), about).await?;
+        assert_eq!(replicas().await?, json!(6));
+        change(
+            &bed.client,
+            &namespace,
+            "demo",
+            json!({"web": {"autoscaling": null}}),
+        )
+        .await?;
+        wait_until("the number of the Shop", BACK, async || {
+            let now = replicas().await.map_err(|error| error.to_string())?;
+            (now == json!(5)).then_some(()).ok_or(now.to_string())
+        })
+        .await?;
+        assert!(
+            !ours(&bed.client, &namespace)
+                .await?
+                .contains_key("HorizontalPodAutoscaler demo-web")
+        );
+        Ok(())
+    });
+}
