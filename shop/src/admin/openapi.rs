@@ -4,7 +4,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_customer, route_login, route_order, route_outbox, route_payment, route_product, route_promotion, route_return, route_risk, route_selling, route_shipment, route_stock, route_system, route_variant, route_webhook, route_zone,
+    route_category, route_customer, route_login, route_order, route_outbox, route_payment,
+    route_product, route_promotion, route_return, route_risk, route_selling, route_shipment,
+    route_stock, route_system, route_variant, route_webhook, route_zone,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
