@@ -10,7 +10,10 @@
 mod admin;
 mod api;
 mod cart;
+mod browser;
 mod catalog;
+mod damage;
+mod deception;
 mod edge_vcl;
 mod freshness;
 mod import;
