@@ -7,6 +7,7 @@
 //! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
 //! - [`fake`]: somebody else's service, as a test wants it to behave
 //! - [`http`]: a client
+//! - [`browser`]: a browser, and what it complains about
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
 //! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
@@ -20,6 +21,7 @@
 )]
 
 pub mod bench;
+pub mod browser;
 pub mod fake;
 pub mod http;
 pub mod mysql;
