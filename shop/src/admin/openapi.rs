@@ -4,8 +4,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_outbox, route_product, route_promotion, route_selling, route_stock,
-    route_system, route_variant, route_zone,
+    route_attribute, route_category, route_content, route_media, route_outbox, route_product,
+    route_promotion, route_selling, route_stock, route_system, route_variant, route_zone,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
@@ -22,6 +22,7 @@ use super::{
         route_product::slug,
         route_product::options,
         route_product::media,
+        route_product::attributes,
         route_product::put_translation,
         route_product::delete_translation,
         route_product::put_membership,
@@ -68,6 +69,20 @@ use super::{
         route_promotion::coupons,
         route_promotion::create_coupons,
         route_promotion::archive_coupon,
+        route_attribute::list,
+        route_attribute::create,
+        route_attribute::get,
+        route_attribute::patch,
+        route_attribute::translate,
+        route_content::list,
+        route_content::create,
+        route_content::get,
+        route_content::put_translation,
+        route_content::delete_translation,
+        route_content::publication,
+        route_content::delete,
+        route_media::upload,
+        route_media::get,
         route_system::audit_log,
         route_system::purge,
         route_outbox::list,

@@ -137,6 +137,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
             currencies: settings.catalogue.currencies().collect(),
             locales: settings.catalogue.locales().cloned().collect(),
         },
+        media.clone(),
     ));
     let public = web::Data::new(Public {
         cache: Arc::new(cache),
