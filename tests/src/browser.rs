@@ -1,5 +1,6 @@
 //! A real browser (headless Chromium under chromedriver): what it shows, and what it complains about.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -192,13 +193,25 @@ impl Browser {
                 complaints.push(format!("console: {}", entry["message"]));
             }
         }
+        // What pages asked for. What the browser asks for by itself, such as its news of versions, is not theirs.
+        let mut asked: BTreeMap<String, String> = BTreeMap::new();
         for entry in self.log("performance").await? {
             let text = entry["message"].as_str().unwrap_or_default();
             let event: Value = serde_json::from_str(text).context("not an event")?;
             let (method, parameters) = (&event["message"]["method"], &event["message"]["params"]);
             let response = &parameters["response"];
-            if method == "Network.loadingFailed" && parameters["canceled"] != true {
-                complaints.push(format!("request failed: {}", parameters["errorText"]));
+            let id = parameters["requestId"].as_str().unwrap_or_default();
+            if method == "Network.requestWillBeSent" {
+                let (of, url) = (&parameters["documentURL"], &parameters["request"]["url"]);
+                if of.as_str().is_some_and(|of| of.starts_with("http")) {
+                    asked.insert(id.to_owned(), url.to_string());
+                }
+            }
+            if method == "Network.loadingFailed"
+                && parameters["canceled"] != true
+                && let Some(url) = asked.get(id)
+            {
+                complaints.push(format!("request failed: {url}: {}", parameters["errorText"]));
             }
             if method == "Network.responseReceived" && response["status"].as_i64() >= Some(400) {
                 complaints.push(format!("{}: {}", response["status"], response["url"]));
