@@ -211,7 +211,10 @@ impl Browser {
                 && parameters["canceled"] != true
                 && let Some(url) = asked.get(id)
             {
-                complaints.push(format!("request failed: {url}: {}", parameters["errorText"]));
+                complaints.push(format!(
+                    "request failed: {url}: {}",
+                    parameters["errorText"]
+                ));
             }
             if method == "Network.responseReceived" && response["status"].as_i64() >= Some(400) {
                 complaints.push(format!("{}: {}", response["status"], response["url"]));

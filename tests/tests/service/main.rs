@@ -9,8 +9,8 @@
 
 mod admin;
 mod api;
-mod cart;
 mod browser;
+mod cart;
 mod catalog;
 mod damage;
 mod deception;
