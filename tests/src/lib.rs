@@ -8,6 +8,7 @@
 //! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
 //! - [`fake`]: somebody else's service, as a test wants it to behave
 //! - [`http`]: a client
+//! - [`browser`]: a browser, and what it complains about
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
 //! - [`smtp`]: a mail server that keeps what it is given
@@ -23,6 +24,7 @@
 )]
 
 pub mod bench;
+pub mod browser;
 pub mod control_plane;
 pub mod fake;
 pub mod http;

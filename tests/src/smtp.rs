@@ -460,7 +460,7 @@ fn words(value: &str) -> String {
     let mut rest = value;
     while let Some((before, word)) = rest.split_once("=?") {
         // White space between two encoded words does not count.
-        if !(before.trim().is_empty() && !bytes.is_empty()) {
+        if !before.trim().is_empty() || bytes.is_empty() {
             bytes.extend_from_slice(before.as_bytes());
         }
         let mut parts = word.splitn(3, '?');

@@ -8,7 +8,7 @@ use crate::shop::Environment;
 
 /// What the token of a test allows: everything.
 pub const EVERY_SCOPE: &str = "read:catalog,write:products,write:publication,write:prices,write:stock,\
-write:categories,write:media,read:audit,write:cache,read:orders,write:orders,read:payments,capture:payments,refund:payments,\
+write:categories,write:media,read:content,write:content,read:audit,write:cache,read:orders,write:orders,read:payments,capture:payments,refund:payments,\
 read:shipments,write:shipments,read:returns,write:returns,read:customers,write:customers,read:promotions,write:promotions,\
 read:shipping,write:shipping,read:taxes,write:taxes,read:risk,write:risk,read:webhooks,write:webhooks,read:outbox,write:outbox,\
 read:staff,write:staff";
@@ -47,6 +47,11 @@ impl Staff {
             base: format!("{base}/api/v1/admin"),
             token: token.trim().to_owned(),
         })
+    }
+
+    /// The secret that it sends.
+    pub fn token(&self) -> &str {
+        &self.token
     }
 
     /// The same client at another address.

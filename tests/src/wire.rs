@@ -78,9 +78,16 @@ pub async fn exchange(address: SocketAddr, request: &[u8]) -> Result<Message> {
             .context("failed to connect")?;
         stream.write_all(request).await.context("failed to send")?;
         let mut reader = BufReader::new(stream);
-        let mut message = read_head(&mut reader)
-            .await?
-            .context("the connection was closed without an answer")?;
+        let mut message = Message::default();
+        // At most a few interim answers (`100 Continue`) come before the answer.
+        for _ in 0..5 {
+            message = read_head(&mut reader)
+                .await?
+                .context("the connection was closed without an answer")?;
+            if message.status() >= 200 {
+                break;
+            }
+        }
         let bodiless = request.starts_with(b"HEAD ") || matches!(message.status(), 204 | 304);
         if !bodiless {
             read_body(&mut reader, &mut message, true).await?;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::change::unacceptable;
 use super::fields::{FromBody, Object, id, list, parsed, small_integer, text};
-use super::product::{Text, translations};
+use super::product::{Text, media_hash, translations};
 use crate::catalog::model::Slug;
 use crate::web::error::ApiError;
 
@@ -27,6 +27,8 @@ pub struct Category {
     pub status: String,
     /// Its place among its siblings: the lowest comes first.
     pub position: i32,
+    /// The SHA-256 of its picture; without one, pages show that of a product in it.
+    pub media_hash: Option<String>,
     /// Texts by locale.
     pub translations: BTreeMap<String, Text>,
     /// The number in its `ETag`.
@@ -87,6 +89,8 @@ pub struct NewCategory {
     pub parent_id: Option<i64>,
     /// Its place among its siblings; 0 when absent.
     pub position: i32,
+    /// The hash of its picture, as the upload answered it.
+    pub media_hash: Option<String>,
     /// Texts by locale; the shop's first locale must be among them.
     pub translations: BTreeMap<String, Text>,
 }
@@ -96,11 +100,13 @@ impl FromBody for NewCategory {
         let slug = object.optional("slug", parsed::<Slug>);
         let parent_id = object.nullable("parent_id", id);
         let position = object.optional("position", small_integer);
+        let media_hash = object.nullable("media_hash", media_hash);
         let translations = translations(object, LONGEST_CATEGORY_NAME);
         Some(Self {
             slug: slug?,
             parent_id: parent_id?.flatten(),
             position: position?.unwrap_or(0),
+            media_hash: media_hash?.flatten(),
             translations: translations?,
         })
     }
@@ -111,6 +117,9 @@ impl FromBody for NewCategory {
 pub struct CategoryPatch {
     /// Its place among its siblings.
     pub position: Option<i32>,
+    /// The hash of its picture, as the upload answered it; `null` for none.
+    #[schema(value_type = Option<String>)]
+    pub media_hash: Option<Option<String>>,
     /// Texts by locale; locales that are not named stay as they are.
     pub translations: Option<BTreeMap<String, Text>>,
 }
@@ -118,6 +127,7 @@ pub struct CategoryPatch {
 impl FromBody for CategoryPatch {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let position = object.optional("position", small_integer);
+        let media_hash = object.nullable("media_hash", media_hash);
         let translations = if object.has("translations") {
             translations(object, LONGEST_CATEGORY_NAME).map(Some)
         } else {
@@ -125,6 +135,7 @@ impl FromBody for CategoryPatch {
         };
         Some(Self {
             position: position?,
+            media_hash: media_hash?,
             translations: translations?,
         })
     }
@@ -221,9 +232,13 @@ impl CategoryEdit {
         match self {
             Self::Patch(CategoryPatch {
                 position,
+                media_hash,
                 translations,
             }) => {
                 category.position = position.unwrap_or(category.position);
+                if let Some(media_hash) = media_hash {
+                    category.media_hash.clone_from(media_hash);
+                }
                 category
                     .translations
                     .extend(translations.clone().unwrap_or_default());

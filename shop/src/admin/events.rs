@@ -81,6 +81,26 @@ pub enum Event {
         /// The slug that was free.
         to: String,
     },
+    /// A page of text appeared at its address, or will, or says something else.
+    PageChanged {
+        /// The page.
+        page: i64,
+        /// Its slug, whose "not found" may be cached.
+        slug: String,
+        /// Whether the links to it in the footer of all pages changed.
+        linked: bool,
+    },
+    /// A page of text was taken down.
+    PageTakenDown {
+        /// The page.
+        page: i64,
+        /// Its slug.
+        slug: String,
+        /// Whether the footer of all pages linked to it.
+        linked: bool,
+    },
+    /// Names of attributes or their values changed, which products and filters anywhere may show.
+    LabelsChanged,
 }
 
 /// The purges of a change.
@@ -160,6 +180,18 @@ pub fn purges<'e>(events: impl IntoIterator<Item = &'e Event>) -> Purges {
                     Tag::slug(SlugKind::Category, to),
                 ]);
             }
+            Event::PageChanged { page, slug, linked } => {
+                purges.soft.extend(page_tags(*page, slug));
+                purges.soft.extend(linked.then(Tag::menu));
+            }
+            Event::PageTakenDown { page, slug, linked } => {
+                purges.hard.extend(page_tags(*page, slug));
+                // All pages but this one may still be shown while the shop fails.
+                purges.soft.extend(linked.then(Tag::menu));
+            }
+            Event::LabelsChanged => {
+                purges.soft.insert(Tag::all());
+            }
         }
     }
     for tag in &purges.hard {
@@ -176,6 +208,10 @@ fn product_tags<'a>(
     [Tag::product(product), Tag::slug(SlugKind::Product, slug)]
         .into_iter()
         .chain(categories.iter().copied().map(Tag::category))
+}
+
+fn page_tags(page: i64, slug: &str) -> [Tag; 2] {
+    [Tag::page(page), Tag::slug(SlugKind::Page, slug)]
 }
 
 fn category_tags<'a>(
@@ -304,6 +340,23 @@ mod tests {
                     category("mugs"),
                 ]),
             ),
+            (
+                Event::PageChanged {
+                    page: 4,
+                    slug: "imprint".into(),
+                    linked: false,
+                },
+                soft(&page_tags(4, "imprint")),
+            ),
+            (
+                Event::PageTakenDown {
+                    page: 4,
+                    slug: "imprint".into(),
+                    linked: true,
+                },
+                (sorted(&[Tag::menu()]), sorted(&page_tags(4, "imprint"))),
+            ),
+            (Event::LabelsChanged, soft(&[Tag::all()])),
         ];
         for (event, expected) in table {
             assert_eq!(tags(std::slice::from_ref(&event)), expected, "{event:?}");

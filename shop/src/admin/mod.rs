@@ -4,11 +4,13 @@
 //! [`fields::Body`] are read, in this order. A change is one transaction ([`change::run`]): rows, derived tables, a row of the
 //! audit log, and the purges of what shoppers may see differently.
 
+pub mod attribute;
 pub mod auth;
 pub mod category;
 pub mod change;
 pub mod cli;
 pub mod cli_staff;
+pub mod content;
 pub mod events;
 pub mod fields;
 pub mod openapi;
@@ -17,9 +19,12 @@ pub mod precondition;
 pub mod product;
 pub mod product_edit;
 pub mod promotion;
+pub mod route_attribute;
 pub mod route_category;
+pub mod route_content;
 pub mod route_customer;
 pub mod route_login;
+pub mod route_media;
 pub mod route_order;
 pub mod route_outbox;
 pub mod route_payment;
@@ -34,16 +39,20 @@ pub mod route_system;
 pub mod route_variant;
 pub mod route_webhook;
 pub mod route_zone;
+pub mod store_attribute;
 pub mod store_audit;
 pub mod store_category;
+pub mod store_content;
 pub mod store_customer;
 pub mod store_product;
+pub mod store_product_parts;
 pub mod store_promotion;
 pub mod store_staff;
 pub mod store_token;
 pub mod store_variant;
 pub mod store_zone;
 pub mod token;
+pub mod upload;
 pub mod variant;
 pub mod zone;
 
@@ -54,10 +63,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{HttpResponse, HttpResponseBuilder, web};
 use serde::Serialize;
 use sqlx::MySqlConnection;
+use tokio::sync::Semaphore;
 
 use crate::catalog::model::{Currency, Locale};
 use crate::db::transaction::Work;
 use crate::db::{Db, DbError, Failure, MayBeDatabase as _, classify};
+use crate::media::MediaStore;
 use crate::notify::webhook::target::Targets;
 use crate::secret::Keys;
 use crate::web::error::{ApiError, Code};
@@ -66,10 +77,13 @@ use crate::web::request_id;
 /// Every statement of the staff API with its name, so that a test can prepare all of them.
 pub fn statements() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
+        store_attribute::STATEMENTS,
         store_audit::STATEMENTS,
         store_category::STATEMENTS,
         store_customer::STATEMENTS,
+        store_content::STATEMENTS,
         store_product::STATEMENTS,
+        store_product_parts::STATEMENTS,
         store_variant::STATEMENTS,
         store_promotion::STATEMENTS,
         store_zone::STATEMENTS,
@@ -114,18 +128,22 @@ pub struct AdminState {
     tokens: auth::TokenCache,
     keys: Keys,
     webhook_targets: Targets,
+    media: MediaStore,
+    uploads: Arc<Semaphore>,
 }
 
 impl AdminState {
     /// The state of the routes. Clones share the memory of tokens.
     #[must_use]
-    pub fn new(db: Db, settings: CatalogueSettings, keys: Keys) -> Self {
+    pub fn new(db: Db, settings: CatalogueSettings, keys: Keys, media: MediaStore) -> Self {
         Self {
             db,
             settings: Arc::new(settings),
             tokens: auth::TokenCache::default(),
             keys,
             webhook_targets: Targets::Public,
+            media,
+            uploads: Arc::new(Semaphore::new(route_media::MOST_UPLOADS)),
         }
     }
 
@@ -253,6 +271,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/products/{id}/options").route(web::put().to(route_product::options)))
         .service(resource("/products/{id}/media").route(web::put().to(route_product::media)))
         .service(
+            resource("/products/{id}/attributes").route(web::put().to(route_product::attributes)),
+        )
+        .service(
             resource("/products/{id}/translations/{locale}")
                 .route(web::put().to(route_product::put_translation))
                 .route(web::delete().to(route_product::delete_translation)),
@@ -339,6 +360,41 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(resource("/customers/{id}/disable").route(web::post().to(route_customer::disable)))
         .service(resource("/customers/{id}/enable").route(web::post().to(route_customer::enable)))
         .service(resource("/customers/{id}/erasure").route(web::post().to(route_customer::erase)))
+        .service(
+            resource("/attributes")
+                .route(web::get().to(route_attribute::list))
+                .route(web::post().to(route_attribute::create)),
+        )
+        .service(
+            resource("/attributes/{id}")
+                .route(web::get().to(route_attribute::get))
+                .route(web::patch().to(route_attribute::patch)),
+        )
+        .service(
+            resource("/attributes/{id}/translations/{locale}")
+                .route(web::patch().to(route_attribute::translate)),
+        )
+        .service(
+            resource("/content/pages")
+                .route(web::get().to(route_content::list))
+                .route(web::post().to(route_content::create)),
+        )
+        .service(
+            resource("/content/pages/{id}")
+                .route(web::get().to(route_content::get))
+                .route(web::delete().to(route_content::delete)),
+        )
+        .service(
+            resource("/content/pages/{id}/publication")
+                .route(web::put().to(route_content::publication)),
+        )
+        .service(
+            resource("/content/pages/{id}/translations/{locale}")
+                .route(web::put().to(route_content::put_translation))
+                .route(web::delete().to(route_content::delete_translation)),
+        )
+        .service(resource("/media").route(web::post().to(route_media::upload)))
+        .service(resource("/media/{hash}").route(web::get().to(route_media::get)))
         .service(resource("/audit-log").route(web::get().to(route_system::audit_log)))
         .service(resource("/cache/purge").route(web::post().to(route_system::purge)))
         .service(resource("/dead-letters").route(web::get().to(route_outbox::list)))

@@ -4,9 +4,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    route_category, route_customer, route_login, route_order, route_outbox, route_payment,
-    route_product, route_promotion, route_return, route_risk, route_selling, route_shipment,
-    route_stock, route_system, route_variant, route_webhook, route_zone,
+    route_attribute, route_category, route_content, route_customer, route_login, route_media,
+    route_order, route_outbox, route_payment, route_product, route_promotion, route_return,
+    route_risk, route_selling, route_shipment, route_stock, route_system, route_variant,
+    route_webhook, route_zone,
 };
 
 /// All routes of the staff API. Each says which scope of the token it demands.
@@ -23,6 +24,7 @@ use super::{
         route_product::slug,
         route_product::options,
         route_product::media,
+        route_product::attributes,
         route_product::put_translation,
         route_product::delete_translation,
         route_product::put_membership,
@@ -92,6 +94,20 @@ use super::{
         route_return::reject,
         route_return::receive,
         route_return::refund,
+        route_attribute::list,
+        route_attribute::create,
+        route_attribute::get,
+        route_attribute::patch,
+        route_attribute::translate,
+        route_content::list,
+        route_content::create,
+        route_content::get,
+        route_content::put_translation,
+        route_content::delete_translation,
+        route_content::publication,
+        route_content::delete,
+        route_media::upload,
+        route_media::get,
         route_system::audit_log,
         route_system::purge,
         route_customer::list,

@@ -6,10 +6,12 @@ use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+use super::attribute::Values;
 use super::fields::{
     FromBody, Object, boolean, id, instant, list, long_text, parsed, small_integer, text,
 };
 use crate::catalog::model::{Locale, Slug};
+use crate::media::model::MediaHash;
 
 /// Bytes of a column of type TEXT.
 const TEXT_BYTES: usize = 65_535;
@@ -176,8 +178,11 @@ pub struct Product {
     pub categories: Vec<Membership>,
     /// Its options.
     pub options: Vec<ProductOption>,
-    /// Its pictures in order.
+    /// Its pictures in order. Those of an import whose bytes have not arrived are not among them.
     pub media: Vec<Picture>,
+    /// Its attributes: values by code.
+    #[schema(value_type = Object)]
+    pub attributes: Values,
     /// The number in its `ETag`.
     pub version: i64,
 }
@@ -323,6 +328,16 @@ impl FromBody for Options {
     }
 }
 
+/// The hash of a picture.
+pub fn media_hash(value: serde_json::Value) -> Result<String, String> {
+    let hash = text(0, 64)(value)?;
+    MediaHash::parse(&hash)
+        .map(|hash| hash.as_str().to_owned())
+        .ok_or_else(|| {
+            "must be the hash that the upload answered: 64 digits of 0-9 and a-f".to_owned()
+        })
+}
+
 /// The body that sets the pictures of a product.
 #[derive(Debug, Clone, ToSchema)]
 pub struct Pictures {
@@ -333,20 +348,7 @@ pub struct Pictures {
 impl FromBody for Pictures {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let media = object.objects("media", |object| {
-            let hash = object.required("hash", |value| {
-                let hash = text(64, 64)(value)?;
-                if hash
-                    .bytes()
-                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-                {
-                    Ok(hash)
-                } else {
-                    Err(
-                        "must be the hash that the upload answered: 64 digits of 0-9 and a-f"
-                            .to_owned(),
-                    )
-                }
-            });
+            let hash = object.required("hash", media_hash);
             let alt = object.optional("alt", text(0, 255));
             let variant_id = object.nullable("variant_id", id);
             Some(Picture {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+use super::attribute::Values;
 use super::change::unacceptable;
 use super::events::Event;
 use super::product::{
@@ -31,6 +32,8 @@ pub enum ProductEdit {
     Archive,
     /// Sets its pictures.
     Media(Vec<Picture>),
+    /// Sets its attributes.
+    Attributes(Values),
 }
 
 impl ProductEdit {
@@ -46,6 +49,7 @@ impl ProductEdit {
             Self::Publication(_) => "product.publication",
             Self::Archive => "product.archive",
             Self::Media(_) => "product.media",
+            Self::Attributes(_) => "product.attributes",
         }
     }
 
@@ -94,6 +98,7 @@ impl ProductEdit {
             Self::Publication(publication) => return publish(product, publication, now),
             Self::Archive => product.status = Status::Archived,
             Self::Media(media) => product.media.clone_from(media),
+            Self::Attributes(attributes) => product.attributes.clone_from(attributes),
         }
         Ok(())
     }
@@ -241,6 +246,7 @@ mod tests {
             }],
             options: vec![],
             media: vec![],
+            attributes: Values::new(),
             version: 1,
         }
     }

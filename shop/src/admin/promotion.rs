@@ -361,7 +361,7 @@ mod tests {
         assert_eq!(limited.refusal(&active).unwrap().0, "/usage_limit");
         let raised = PromotionBody {
             usage_limit: Some(9),
-            ..active.clone()
+            ..active
         };
         assert_eq!(raised.refusal(&limited), None);
         let open = PromotionBody {

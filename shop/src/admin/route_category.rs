@@ -22,7 +22,7 @@ use crate::catalog::tree::{PlaceCategoryError, place_category, products_below};
 use crate::web::error::{ApiError, Code, Problem};
 
 /// Most products whose listings are derived anew by one change: what a transaction of a group takes in good time.
-const MOST_DERIVED: u32 = 20_000;
+pub(super) const MOST_DERIVED: u32 = 20_000;
 
 /// Shows all categories as a tree.
 #[utoipa::path(get, path = "/api/v1/admin/categories", tag = "staff: categories",
@@ -67,7 +67,36 @@ async fn load(change: &mut Change<'_>, id: i64) -> Result<Category, ApiError> {
         .ok_or_else(|| not_found("category", id))
 }
 
+/// Refuses a picture that nobody uploaded.
+async fn check_picture(
+    change: &mut Change<'_>,
+    before: &Category,
+    after: &Category,
+) -> Result<(), ApiError> {
+    match &after.media_hash {
+        Some(hash)
+            if before.media_hash != after.media_hash
+                && !store_product::media_exists(change.connection, hash).await? =>
+        {
+            Err(unacceptable(
+                "/media_hash",
+                "no picture with this hash was uploaded",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
 async fn place(change: &mut Change<'_>, id: i64, parent: Option<i64>) -> Result<(), ApiError> {
+    if let Some(parent) = parent
+        && let Some(above) = store::get(change.connection, parent).await?
+        && above.status == "archived"
+    {
+        return Err(unacceptable(
+            "/parent_id",
+            format!("category {parent} is archived"),
+        ));
+    }
     match place_category(change.connection, id, parent).await {
         Ok(_) => Ok(()),
         Err(PlaceCategoryError::Database(error)) => Err(error.into()),
@@ -114,9 +143,11 @@ pub async fn create(
                 place(change, id, body.parent_id).await?;
                 let before = load(change, id).await?;
                 let after = Category {
+                    media_hash: body.media_hash.clone(),
                     translations: body.translations.clone(),
                     ..before.clone()
                 };
+                check_picture(change, &before, &after).await?;
                 store::update(change.connection, &before, &after).await?;
                 store_product::redirect_forget(change.connection, "category", slug.as_str())
                     .await?;
@@ -172,6 +203,7 @@ async fn edit_in(
     if after == before {
         return Ok(before);
     }
+    check_picture(change, &before, &after).await?;
     if !store::update(change.connection, &before, &after)
         .await
         .map_err(slug_taken)?
@@ -210,7 +242,13 @@ async fn edit_in(
             slug: after.slug.clone(),
             ancestors: above,
         });
-    } else if before.translations != after.translations || before.position != after.position {
+        // What it fed is listed above it no longer.
+        let products = products_below(change.connection, id, 0, MOST_DERIVED + 1).await?;
+        derive(change, products)?;
+    } else if before.translations != after.translations
+        || before.position != after.position
+        || before.media_hash != after.media_hash
+    {
         change.event(Event::CategoryChanged { category: id });
     }
     let after = load(change, id).await?;
@@ -220,7 +258,7 @@ async fn edit_in(
     Ok(after)
 }
 
-fn derive(change: &mut Change<'_>, products: Vec<i64>) -> Result<(), ApiError> {
+pub(super) fn derive(change: &mut Change<'_>, products: Vec<i64>) -> Result<(), ApiError> {
     if u32::try_from(products.len()).is_ok_and(|count| count > MOST_DERIVED) {
         return Err(ApiError::new(Code::Unprocessable).detail(format!(
             "more than {MOST_DERIVED} products would have to be listed anew at once: change smaller parts one after the other"

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::attribute::{AttributeKind, ProductAttributes};
 use super::auth::Scoped;
 use super::change::{Change, conflict, not_found, run, unacceptable};
 use super::events::Event;
@@ -17,7 +18,7 @@ use super::product::{
 use super::product_edit::{ProductEdit, events};
 use super::store_product::{self as store, ProductFilter, ProductSummary};
 use super::token::demand;
-use super::{AdminState, Answer, answer, created};
+use super::{AdminState, Answer, answer, created, store_attribute};
 use crate::catalog::model::Slug;
 use crate::db::violated_constraint;
 use crate::web::error::{ApiError, Code, Problem};
@@ -290,6 +291,24 @@ async fn check_references(
             );
         }
     }
+    for (code, values) in after
+        .attributes
+        .iter()
+        .filter(|(code, values)| before.attributes.get(*code) != Some(*values))
+    {
+        let kind: Option<AttributeKind> = store_attribute::kind(change.connection, code)
+            .await?
+            .and_then(|kind| kind.parse().ok());
+        let pointer = format!("/attributes/{}", code.replace('~', "~0").replace('/', "~1"));
+        match kind {
+            None => error = error.field(pointer, "there is no attribute with this code"),
+            Some(kind) => {
+                if let Some(message) = values.iter().find_map(|value| kind.accepts(value).err()) {
+                    error = error.field(pointer, message);
+                }
+            }
+        }
+    }
     if error.fields.is_empty() {
         Ok(())
     } else {
@@ -540,6 +559,27 @@ pub async fn media(
         id.into_inner(),
         if_match,
         ProductEdit::Media(body.0.media),
+    )
+    .await
+}
+
+/// Sets the attributes of a product.
+#[utoipa::path(put, path = "/api/v1/admin/products/{id}/attributes", tag = "staff: products",
+    params(("id" = i64, Path), ("If-Match" = String, Header)), request_body = ProductAttributes,
+    responses((status = 200, body = Product), (status = "default", body = Problem)), security(("staff" = ["write:products"])))]
+pub async fn attributes(
+    staff: Scoped<demand::WriteProducts>,
+    state: web::Data<AdminState>,
+    id: web::Path<i64>,
+    if_match: IfMatch,
+    body: Body<ProductAttributes>,
+) -> Answer {
+    edit(
+        &state,
+        staff.actor(),
+        id.into_inner(),
+        if_match,
+        ProductEdit::Attributes(body.0.attributes),
     )
     .await
 }

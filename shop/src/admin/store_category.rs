@@ -8,9 +8,8 @@ use super::category::{Brand, Category, CategoryNode};
 use super::product::Text;
 
 const READ: &str =
-    "SELECT id, parent_id, slug, status, position, version FROM category WHERE id = ?";
-const LOCK: &str =
-    "SELECT id, parent_id, slug, status, position, version FROM category WHERE id = ? FOR UPDATE";
+    "SELECT id, parent_id, slug, status, position, media_hash, version FROM category WHERE id = ?";
+const LOCK: &str = "SELECT id, parent_id, slug, status, position, media_hash, version FROM category WHERE id = ? FOR UPDATE";
 const TEXTS: &str = "SELECT locale, name, description, seo_title, seo_description FROM category_translation WHERE category_id = ?";
 const TEXT_PUT: &str = "INSERT INTO category_translation (category_id, locale, name, description, seo_title, seo_description) \
      VALUES (?, ?, ?, ?, ?, ?) AS new ON DUPLICATE KEY UPDATE name = new.name, description = new.description, \
@@ -19,7 +18,7 @@ const TREE: &str = "SELECT c.parent_id, c.id, c.slug, c.status, c.position, t.na
      LEFT JOIN category_translation t ON t.category_id = c.id AND t.locale = ? ORDER BY c.parent_id, c.position, c.id LIMIT 10000";
 const COUNT: &str = "SELECT COUNT(*) FROM category";
 const INSERT: &str = "INSERT INTO category (slug, position) VALUES (?, ?)";
-const UPDATE: &str = "UPDATE category SET slug = ?, status = ?, position = ?, version = version + 1 WHERE id = ? AND version = ?";
+const UPDATE: &str = "UPDATE category SET slug = ?, status = ?, position = ?, media_hash = ?, version = version + 1 WHERE id = ? AND version = ?";
 const CHILDREN: &str = "SELECT id, position FROM category WHERE parent_id <=> ? AND status <> 'archived' ORDER BY position, id FOR UPDATE";
 const POSITION: &str =
     "UPDATE category SET position = ?, version = version + 1 WHERE id = ? AND position <> ?";
@@ -69,7 +68,7 @@ fn inserted(done: &sqlx::mysql::MySqlQueryResult) -> i64 {
     i64::try_from(done.last_insert_id()).unwrap_or(i64::MAX)
 }
 
-type CategoryTuple = (i64, Option<i64>, String, String, i32, i64);
+type CategoryTuple = (i64, Option<i64>, String, String, i32, Option<String>, i64);
 type TextTuple = (String, String, String, String, String);
 
 async fn load(
@@ -81,7 +80,7 @@ async fn load(
         .bind(id)
         .fetch_optional(&mut *connection)
         .await?;
-    let Some((id, parent_id, slug, status, position, version)) = row else {
+    let Some((id, parent_id, slug, status, position, media_hash, version)) = row else {
         return Ok(None);
     };
     let texts: Vec<TextTuple> = sqlx::query_as(TEXTS).bind(id).fetch_all(connection).await?;
@@ -105,6 +104,7 @@ async fn load(
         slug,
         status,
         position,
+        media_hash,
         translations,
         version,
     }))
@@ -203,6 +203,7 @@ pub async fn update(
         .bind(&after.slug)
         .bind(&after.status)
         .bind(after.position)
+        .bind(&after.media_hash)
         .bind(after.id)
         .bind(before.version)
         .execute(&mut *connection)

@@ -7,7 +7,8 @@ use sqlx::MySqlConnection;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
-use super::product::{Membership, Picture, Product, ProductOption, Text};
+use super::product::{Membership, Product, ProductOption, Text};
+use super::store_product_parts as parts;
 
 const LOCK: &str = "SELECT id FROM product WHERE id = ? FOR UPDATE";
 const SELECT: &str = "SELECT id, slug, status, published_at, unpublished_at, brand_id, product_type, tax_category, featured, version \
@@ -18,7 +19,6 @@ const MEMBERSHIPS: &str =
     "SELECT category_id, position FROM product_category WHERE product_id = ? ORDER BY category_id";
 const OPTIONS: &str = "SELECT o.name, v.value FROM product_option o LEFT JOIN product_option_value v ON v.option_id = o.id \
      WHERE o.product_id = ? ORDER BY o.position, o.id, v.position, v.id";
-const MEDIA: &str = "SELECT hash, alt, variant_id FROM product_media WHERE product_id = ? AND hash IS NOT NULL ORDER BY position";
 const INSERT: &str = "INSERT INTO product (slug) VALUES (?)";
 const UPDATE: &str = "UPDATE product SET slug = ?, status = ?, published_at = ?, unpublished_at = ?, brand_id = ?, product_type = ?, \
      tax_category = ?, featured = ?, version = version + 1 WHERE id = ? AND version = ?";
@@ -32,8 +32,6 @@ const MEMBERSHIP_PUT: &str = "INSERT INTO product_category (product_id, category
      ON DUPLICATE KEY UPDATE position = new.position";
 const MEMBERSHIP_DELETE: &str =
     "DELETE FROM product_category WHERE product_id = ? AND category_id = ?";
-const MEDIA_DELETE: &str = "DELETE FROM product_media WHERE product_id = ?";
-const MEDIA_INSERT: &str = "INSERT INTO product_media (product_id, position, variant_id, hash, alt) VALUES (?, ?, ?, ?, ?)";
 const OPTION_PUT: &str = "INSERT INTO product_option (product_id, position, name) VALUES (?, ?, ?) AS new \
      ON DUPLICATE KEY UPDATE position = new.position, name = new.name, id = LAST_INSERT_ID(product_option.id)";
 const OPTION_VALUE_PUT: &str = "INSERT INTO product_option_value (option_id, position, value) VALUES (?, ?, ?) AS new \
@@ -73,7 +71,6 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("staff_product_tags", TAGS),
     ("staff_product_memberships", MEMBERSHIPS),
     ("staff_product_options", OPTIONS),
-    ("staff_product_media", MEDIA),
     ("staff_product_insert", INSERT),
     ("staff_product_update", UPDATE),
     ("staff_product_text_put", TEXT_PUT),
@@ -82,8 +79,6 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("staff_product_tags_delete", TAGS_DELETE),
     ("staff_product_membership_put", MEMBERSHIP_PUT),
     ("staff_product_membership_delete", MEMBERSHIP_DELETE),
-    ("staff_product_media_delete", MEDIA_DELETE),
-    ("staff_product_media_insert", MEDIA_INSERT),
     ("staff_product_option_put", OPTION_PUT),
     ("staff_product_option_value_put", OPTION_VALUE_PUT),
     ("staff_product_option_ids", OPTION_IDS),
@@ -175,8 +170,8 @@ pub async fn get(connection: &mut MySqlConnection, id: i64) -> Result<Option<Pro
         .bind(id)
         .fetch_all(&mut *connection)
         .await?;
-    let media: Vec<(String, String, Option<i64>)> =
-        sqlx::query_as(MEDIA).bind(id).fetch_all(connection).await?;
+    let media = parts::media(connection, id).await?;
+    let attributes = parts::attributes(connection, id).await?;
     let mut options: Vec<ProductOption> = Vec::new();
     for (name, value) in option_rows {
         match options.last_mut().filter(|option| option.name == name) {
@@ -207,14 +202,8 @@ pub async fn get(connection: &mut MySqlConnection, id: i64) -> Result<Option<Pro
             })
             .collect(),
         options,
-        media: media
-            .into_iter()
-            .map(|(hash, alt, variant_id)| Picture {
-                hash,
-                alt,
-                variant_id,
-            })
-            .collect(),
+        media,
+        attributes,
         version: row.version,
     }))
 }
@@ -311,20 +300,10 @@ pub async fn update(
             .await?;
     }
     if before.media != after.media {
-        sqlx::query(MEDIA_DELETE)
-            .bind(after.id)
-            .execute(&mut *connection)
-            .await?;
-        for (position, picture) in (0_i32..).zip(&after.media) {
-            sqlx::query(MEDIA_INSERT)
-                .bind(after.id)
-                .bind(position)
-                .bind(picture.variant_id)
-                .bind(&picture.hash)
-                .bind(&picture.alt)
-                .execute(&mut *connection)
-                .await?;
-        }
+        parts::media_set(connection, after.id, &after.media).await?;
+    }
+    if before.attributes != after.attributes {
+        parts::attributes_set(connection, after.id, &after.attributes).await?;
     }
     Ok(true)
 }

@@ -63,6 +63,10 @@ scopes! {
     WriteCategories = "write:categories";
     /// Upload and attach pictures.
     WriteMedia = "write:media";
+    /// See pages of text, unpublished ones too.
+    ReadContent = "read:content";
+    /// Write, publish and take down pages of text.
+    WriteContent = "write:content";
     /// Read who changed what.
     ReadAudit = "read:audit";
     /// Purge caches by hand.

@@ -15,7 +15,7 @@ use super::route::customer_of;
 use super::service::{self, Details, Edit, Shown};
 use super::store::NewCart;
 use crate::catalog::listing::Image;
-use crate::catalog::model::{Currency as CatalogueCurrency, Locale as CatalogueLocale};
+use crate::catalog::model::Locale as CatalogueLocale;
 use crate::storefront::i18n::Locale;
 use crate::storefront::money::{Currency, Money};
 use crate::storefront::urls::{Preset, media};
@@ -146,19 +146,12 @@ struct CartPage<'a> {
     home_url: String,
 }
 
-/// The currency of a page as the catalogue knows it.
-fn currency_of(place: &Place) -> Option<CatalogueCurrency> {
-    place.currency.code().parse().ok()
-}
-
 /// The language of a page as the catalogue knows it.
 fn locale_of(place: &Place) -> Option<CatalogueLocale> {
     place.locale.tag().parse().ok()
 }
 
-fn money(minor: i64, currency: CatalogueCurrency, locale: Locale) -> String {
-    // Both lists are ISO 4217; a code that only one of them knows shows as the shop's own currency would.
-    let currency = Currency::from_code(currency.as_str()).unwrap_or(Currency::USD);
+fn money(minor: i64, currency: Currency, locale: Locale) -> String {
     Money::new(minor, currency).format(locale)
 }
 
@@ -399,7 +392,7 @@ async fn show(state: &PrivateState, id: PublicId, visitor: &Visitor) -> Result<S
 
 /// What makes a cart follow the page, if anything has to.
 fn follow(cart: &Cart, place: &Place) -> Option<Edit> {
-    let currency = currency_of(place).filter(|currency| *currency != cart.currency);
+    let currency = Some(place.currency).filter(|currency| *currency != cart.currency);
     let locale = locale_of(place).filter(|locale| *locale != cart.locale);
     (currency.is_some() || locale.is_some()).then(|| {
         Edit::Details(Box::new(Details {
@@ -534,7 +527,7 @@ pub async fn add_line(
             let adding = Edit::AddToLine {
                 sku: sku.clone(),
                 quantity,
-                currency: currency_of(&place),
+                currency: Some(place.currency),
             };
             edit(&state, id, &visitor, adding).await
         }
@@ -542,7 +535,7 @@ pub async fn add_line(
             let new = NewCart {
                 public_id: PublicId::random(),
                 customer_id: customer_of(&visitor),
-                currency: currency_of(&place).unwrap_or(state.catalogue.default_currency),
+                currency: place.currency,
                 locale: locale_of(&place).unwrap_or_else(|| state.catalogue.default_locale.clone()),
                 email: visitor
                     .customer

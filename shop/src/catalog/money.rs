@@ -5,7 +5,10 @@ use std::str::FromStr;
 
 /// A currency of ISO 4217, by its alphabetic code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency([u8; 3]);
+pub struct Currency {
+    code: &'static str,
+    exponent: u32,
+}
 
 /// The text is not the alphabetic code of a currency that is in use (ISO 4217, list one).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,27 +29,31 @@ const THOUSANDTHS: &str = "BHD IQD JOD KWD LYD OMR TND";
 const TEN_THOUSANDTHS: &str = "CLF UYW";
 
 impl Currency {
+    /// Euro.
+    pub const EUR: Self = Self::of("EUR", 2);
+    /// United States dollar.
+    pub const USD: Self = Self::of("USD", 2);
+    /// Pound sterling.
+    pub const GBP: Self = Self::of("GBP", 2);
+    /// Chinese yuan.
+    pub const CNY: Self = Self::of("CNY", 2);
+    /// Japanese yen, which has no decimals.
+    pub const JPY: Self = Self::of("JPY", 0);
+
+    const fn of(code: &'static str, exponent: u32) -> Self {
+        Self { code, exponent }
+    }
+
     /// How many decimals the minor unit has: 2 for EUR, 0 for JPY, 3 for KWD.
     #[must_use]
-    pub fn exponent(self) -> u32 {
-        let code = self.as_str();
-        let among = |codes: &str| codes.split(' ').any(|known| known == code);
-        if among(WHOLE) {
-            0
-        } else if among(THOUSANDTHS) {
-            3
-        } else if among(TEN_THOUSANDTHS) {
-            4
-        } else {
-            2
-        }
+    pub const fn exponent(self) -> u32 {
+        self.exponent
     }
 
     /// The three capital letters.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        // Only ASCII letters are ever stored.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+    pub const fn as_str(&self) -> &'static str {
+        self.code
     }
 }
 
@@ -56,13 +63,19 @@ impl FromStr for Currency {
     /// Reads a code in any case.
     fn from_str(text: &str) -> Result<Self, UnknownCurrency> {
         let code = text.to_ascii_uppercase();
-        let known = [WHOLE, HUNDREDTHS, THOUSANDTHS, TEN_THOUSANDTHS]
-            .iter()
-            .any(|codes| codes.split(' ').any(|known| known == code));
-        match <[u8; 3]>::try_from(code.as_bytes()) {
-            Ok(bytes) if known => Ok(Self(bytes)),
-            _ => Err(UnknownCurrency(text.chars().take(16).collect())),
-        }
+        let tables = [
+            (HUNDREDTHS, 2),
+            (WHOLE, 0),
+            (THOUSANDTHS, 3),
+            (TEN_THOUSANDTHS, 4),
+        ];
+        tables
+            .into_iter()
+            .find_map(|(codes, exponent)| {
+                let known = codes.split(' ').find(|known| **known == code)?;
+                Some(Self::of(known, exponent))
+            })
+            .ok_or_else(|| UnknownCurrency(text.chars().take(16).collect()))
     }
 }
 
@@ -143,6 +156,15 @@ mod tests {
             ),
             (2, 0, 3, 4)
         );
+        for named in [
+            Currency::EUR,
+            Currency::USD,
+            Currency::GBP,
+            Currency::CNY,
+            Currency::JPY,
+        ] {
+            assert_eq!(named.as_str().parse(), Ok(named));
+        }
     }
 
     #[test]

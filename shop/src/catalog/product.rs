@@ -113,6 +113,8 @@ pub struct Variant {
     pub compare_at: Option<Money>,
     /// While the price is reduced: the lowest price of the 30 days before (Directive 98/6/EC, Article 6a).
     pub lowest_before_reduction: Option<Money>,
+    /// When another price, or none, will count, as far as that is planned.
+    pub price_until: Option<OffsetDateTime>,
     /// Whether it can be bought.
     pub band: AvailabilityBand,
 }

@@ -18,6 +18,7 @@ pub(super) const CATEGORIES: &str = concat!(
     "SELECT pc.product_id, cc.ancestor_id, MIN(pc.position) FROM ",
     ids!(),
     " STRAIGHT_JOIN product_category pc ON pc.product_id = ids.id \
+     STRAIGHT_JOIN category own ON own.id = pc.category_id AND own.status <> 'archived' \
      STRAIGHT_JOIN category_closure cc ON cc.descendant_id = pc.category_id GROUP BY pc.product_id, cc.ancestor_id"
 );
 pub(super) const VARIANTS: &str = concat!(

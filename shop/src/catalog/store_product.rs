@@ -346,6 +346,7 @@ async fn variants(
                 price: None,
                 compare_at: None,
                 lowest_before_reduction: None,
+                price_until: None,
                 band: band_of((
                     row.tracked,
                     row.on_hand,
@@ -435,10 +436,8 @@ async fn price(
                 .map(money);
             variant.lowest_before_reduction = lowest_before_reduction(rows, now).map(money);
         }
-        change = [change, next_price_change(rows, now)]
-            .into_iter()
-            .flatten()
-            .min();
+        variant.price_until = next_price_change(rows, now);
+        change = [change, variant.price_until].into_iter().flatten().min();
     }
     Ok(change)
 }

@@ -156,6 +156,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
                 locales: settings.catalogue.locales().cloned().collect(),
             },
             settings.keys.clone(),
+            media.clone(),
         )
         .with_webhook_targets(settings.webhook_targets),
     );

@@ -82,17 +82,9 @@ pub fn site(args: &SiteArgs, problems: &mut Collector) -> Option<Site> {
         known
     });
     let locales: Vec<_> = locales.collect();
-    let currencies = list(&args.currencies).filter_map(|code| {
-        let known = storefront::money::Currency::from_code(code);
-        if known.is_none() {
-            problems.add(
-                "PANONO_CURRENCIES",
-                format!("{code:?} is not a currency of ISO 4217"),
-            );
-        }
-        known
-    });
-    let currencies: Vec<_> = currencies.collect();
+    // What is none, the catalogue's settings say.
+    let currencies = list(&args.currencies).filter_map(|code| code.parse().ok());
+    let currencies: Vec<Currency> = currencies.collect();
     Some(Site {
         name: args.shop_name.clone(),
         tagline: args.shop_tagline.clone(),

@@ -46,7 +46,8 @@ pub static STATEMENTS: &[(&str, &str)] = &[
 ];
 
 /// Which kind of page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A page that stays, such as the imprint.
     Page,
@@ -55,11 +56,24 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn word(self) -> &'static str {
+    /// The word in rows and in answers.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Page => "page",
             Self::Post => "post",
         }
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Page, Self::Post]
+            .into_iter()
+            .find(|kind| kind.word() == text)
+            .ok_or_else(|| "must be page or post".to_owned())
     }
 }
 

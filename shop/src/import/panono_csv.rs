@@ -320,7 +320,8 @@ fn describe(row: &Row, columns: &Columns, record: &mut ProductRecord, problems: 
     record.categories = stated("categories").map(|paths| {
         split_keeping_escapes(&paths, '|')
             .iter()
-            .map(|path| split_escaped(path, '>'))
+            .filter(|path| !path.is_empty())
+            .map(|path| levels(path))
             .collect()
     });
     if !columns.attributes.is_empty()
@@ -496,6 +497,7 @@ pub fn scheduled_price_text(price: &PriceJson) -> String {
 pub fn split_escaped(text: &str, separator: char) -> Vec<String> {
     split_keeping_escapes(text, separator)
         .iter()
+        .filter(|part| !part.is_empty())
         .map(|part| unescape(part))
         .collect()
 }
@@ -516,7 +518,14 @@ fn split_keeping_escapes(text: &str, separator: char) -> Vec<String> {
     parts
         .into_iter()
         .map(|part| part.trim().to_owned())
-        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+/// The levels of a category path. One without a name is kept: it is a mistake that its author should hear of.
+fn levels(path: &str) -> Vec<String> {
+    split_keeping_escapes(path, '>')
+        .iter()
+        .map(|level| unescape(level))
         .collect()
 }
 

@@ -576,10 +576,7 @@ mod tests {
         let table = [
             (Status::Waiting, PaymentState::Started),
             (Status::Processing, PaymentState::Unknown),
-            (
-                Status::ActionRequired(action.clone()),
-                PaymentState::ActionRequired,
-            ),
+            (Status::ActionRequired(action), PaymentState::ActionRequired),
             (Status::Authorized, PaymentState::Authorized),
             (Status::Captured, PaymentState::Captured),
             (

@@ -419,6 +419,10 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "written as a literal by its callers"
+    )]
     fn rule(kind: &str, parameters: serde_json::Value, weight: i32) -> Rule {
         Rule {
             name: kind.to_owned(),
@@ -490,16 +494,11 @@ mod tests {
                 counted(Subject::Card, 3),
                 signals(),
             ),
-            (
-                "coupon_abuse",
-                window.clone(),
-                counted(Subject::Coupon, 3),
-                {
-                    let mut signals = counted(Subject::Coupon, 3);
-                    signals.has_coupon = false;
-                    signals
-                },
-            ),
+            ("coupon_abuse", window, counted(Subject::Coupon, 3), {
+                let mut signals = counted(Subject::Coupon, 3);
+                signals.has_coupon = false;
+                signals
+            }),
             (
                 "amount",
                 json!({"currency": "EUR", "at_least": 5000}),

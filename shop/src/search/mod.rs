@@ -21,12 +21,38 @@ use store::Hit;
 
 pub mod document;
 pub mod query;
+pub mod spelling;
 pub mod store;
 
 /// Best hits that a search looks at.
 pub const MAX_HITS: u32 = 1_000;
 /// Suggestions given at once.
 pub const MAX_SUGGESTIONS: u32 = 10;
+
+/// An order of what is found. Of more than [`MAX_HITS`] hits the best are put in order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The best match first.
+    #[default]
+    Relevance,
+    /// The latest published first.
+    Newest,
+    /// The lowest price first.
+    PriceAscending,
+    /// The highest price first.
+    PriceDescending,
+}
+
+impl Sort {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Relevance => "relevance",
+            Self::Newest => "newest",
+            Self::PriceAscending => "price_asc",
+            Self::PriceDescending => "price_desc",
+        }
+    }
+}
 
 /// A request for a page of what is found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +65,8 @@ pub struct SearchQuery {
     pub locale: Locale,
     /// What is left out.
     pub filters: Filters,
+    /// The order.
+    pub sort: Sort,
     /// Where the page begins.
     pub start: Start,
     /// Cards wanted: 1 to [`MAX_LIMIT`].
@@ -53,11 +81,12 @@ impl SearchQuery {
         hash_text(&mut hasher, self.currency.as_str());
         hash_text(&mut hasher, self.locale.as_str());
         self.filters.hash(&mut hasher);
+        hash_text(&mut hasher, self.sort.name());
         hasher.digest()
     }
 }
 
-/// A page of what was found, the best first.
+/// A page of what was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchPage {
     /// The cards in their order.
@@ -183,7 +212,8 @@ impl MysqlSearch {
         let prices = hits.iter().map(|hit| hit.price);
         let price_bounds = prices.clone().min().zip(prices.max());
 
-        let (passing, facets) = filter(connection, query, &hits).await?;
+        let (mut passing, facets) = filter(connection, query, &hits).await?;
+        passing.sort_by_key(|hit| (hit.place(query.sort), hit.product_id));
         let page = Page::of(&passing, cursor, query);
         let default_locale = self.default_locale(&query.locale);
         let ids: Vec<i64> = page.hits.iter().map(|hit| hit.product_id).collect();
@@ -199,7 +229,7 @@ impl MysqlSearch {
             valid_until(connection, WHOLE_CATALOGUE, query.currency, &items, now).await?;
         let cursor_of = |hit: &Hit| {
             Cursor {
-                key: hit.rank(),
+                key: hit.place(query.sort),
                 id: hit.product_id,
             }
             .encode(fingerprint)
@@ -330,11 +360,11 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// `hits` are in the order of rank, then id.
+    /// `hits` are in the order of the query, then of ids.
     fn of(hits: &'a [Hit], cursor: Option<Cursor>, query: &SearchQuery) -> Self {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let place = |hit: &Hit| (std::cmp::Reverse(hit.rank()), hit.product_id);
-        let at = |cursor: Cursor| (std::cmp::Reverse(cursor.key), cursor.id);
+        let place = |hit: &Hit| (hit.place(query.sort), hit.product_id);
+        let at = |cursor: Cursor| (cursor.key, cursor.id);
         let (begin, end) = match (&query.start, cursor) {
             (Start::After(_), Some(cursor)) => {
                 let begin = hits.partition_point(|hit| place(hit) <= at(cursor));
@@ -375,6 +405,7 @@ mod tests {
             product_id,
             score,
             price: 1,
+            published_at: 1,
             band: AvailabilityBand::InStock,
         })
         .collect()
@@ -392,11 +423,12 @@ mod tests {
             currency: "EUR".parse().unwrap(),
             locale: "en".parse().unwrap(),
             filters: Filters::default(),
+            sort: Sort::Relevance,
             start: Start::First,
             limit: 3,
         };
         let cursor = |hit: &Hit| Cursor {
-            key: hit.rank(),
+            key: hit.place(Sort::Relevance),
             id: hit.product_id,
         };
         let first = Page::of(&hits, None, &query);

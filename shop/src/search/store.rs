@@ -1,9 +1,10 @@
 //! The SQL of search.
 
 use sqlx::MySqlConnection;
+use time::OffsetDateTime;
 
 use super::query::{ParsedQuery, like_prefix};
-use super::{MAX_SUGGESTIONS, SearchError, Suggestion, SuggestionKind};
+use super::{MAX_SUGGESTIONS, SearchError, Sort, Suggestion, SuggestionKind};
 use crate::catalog::model::{AvailabilityBand, Currency, Locale};
 
 /// The ranks are not put together here: InnoDB gives infinite ones while it has no statistics of a new table, and the
@@ -12,7 +13,7 @@ macro_rules! hits {
     ($table:literal) => {
         concat!(
             "SELECT s.product_id, MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS title_rank, \
-             MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) AS text_rank, l.price, l.band FROM ",
+             MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) AS text_rank, l.price, l.band, l.published_at FROM ",
             $table,
             " s STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id \
              WHERE s.locale = ? AND MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) \
@@ -71,12 +72,24 @@ pub(super) struct Hit {
     pub(super) product_id: i64,
     pub(super) score: f64,
     pub(super) price: i64,
+    /// Microseconds since 1970.
+    pub(super) published_at: i64,
     pub(super) band: AvailabilityBand,
 }
 
 impl Hit {
-    /// The score as a key of cursors: in millionths, since the last digits of a score mean nothing.
-    pub(super) fn rank(&self) -> i64 {
+    /// Where it is in an order: what has the lowest comes first. A key of cursors.
+    pub(super) fn place(&self, sort: Sort) -> i64 {
+        match sort {
+            Sort::Relevance => self.rank().saturating_neg(),
+            Sort::Newest => self.published_at.saturating_neg(),
+            Sort::PriceAscending => self.price,
+            Sort::PriceDescending => self.price.saturating_neg(),
+        }
+    }
+
+    /// The score as a number that can be compared: in millionths, since the last digits of a score mean nothing.
+    fn rank(&self) -> i64 {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a score beyond the range of i64 is the highest rank"
@@ -93,7 +106,7 @@ pub(super) async fn hits(
     currency: Currency,
     limit: u32,
 ) -> Result<Vec<Hit>, sqlx::Error> {
-    let rows: Vec<(i64, f64, f64, i64, String)> =
+    let rows: Vec<(i64, f64, f64, i64, String, OffsetDateTime)> =
         sqlx::query_as(if query.ngram { NGRAM_HITS } else { WORD_HITS })
             .bind(&query.any)
             .bind(&query.all)
@@ -105,19 +118,23 @@ pub(super) async fn hits(
             .await?;
     let mut hits: Vec<Hit> = rows
         .into_iter()
-        .map(|(product_id, title_rank, text_rank, price, band)| {
-            let band = AvailabilityBand::from_word(&band).unwrap_or(AvailabilityBand::Out);
-            // A word in the title counts five times.
-            let score = 4.0 * finite(title_rank) + finite(text_rank);
-            Hit {
-                product_id,
-                score,
-                price,
-                band,
-            }
-        })
+        .map(
+            |(product_id, title_rank, text_rank, price, band, published_at)| {
+                let band = AvailabilityBand::from_word(&band).unwrap_or(AvailabilityBand::Out);
+                // A word in the title counts five times.
+                let score = 4.0 * finite(title_rank) + finite(text_rank);
+                Hit {
+                    product_id,
+                    score,
+                    price,
+                    published_at: i64::try_from(published_at.unix_timestamp_nanos() / 1_000)
+                        .unwrap_or(i64::MAX),
+                    band,
+                }
+            },
+        )
         .collect();
-    hits.sort_by_key(|hit| (std::cmp::Reverse(hit.rank()), hit.product_id));
+    hits.sort_by_key(|hit| (hit.place(Sort::Relevance), hit.product_id));
     Ok(hits)
 }
 

@@ -120,11 +120,6 @@ pub(super) fn frame(locale: Locale, currency: Currency) -> Frame {
                 ],
             },
         ],
-        announcement: Some(either(
-            locale,
-            "Free shipping on orders over €60",
-            "满 €60 免运费",
-        )),
     }
 }
 
@@ -137,8 +132,8 @@ pub(super) fn picture(hash: &str) -> Picture {
     }
 }
 
-fn money(amount_minor: i64, currency: Currency) -> Money {
-    Money::new(amount_minor, currency)
+fn money(minor: i64, currency: Currency) -> Money {
+    Money::new(minor, currency)
 }
 
 pub(super) fn cards(locale: Locale, currency: Currency) -> Vec<ProductCard> {
@@ -263,10 +258,6 @@ fn tiles(locale: Locale) -> Vec<CategoryTile> {
 }
 
 pub(super) fn home(locale: Locale, currency: Currency) -> HomeView {
-    let highlight = |english: (&str, &str), chinese: (&str, &str)| Highlight {
-        heading: either(locale, english.0, chinese.0),
-        text: either(locale, english.1, chinese.1),
-    };
     HomeView {
         hero: Hero {
             heading: either(locale, "Things worth keeping", "值得留下的好物"),
@@ -300,20 +291,6 @@ pub(super) fn home(locale: Locale, currency: Currency) -> HomeView {
                 products: cards(locale, currency).into_iter().skip(4).collect(),
                 more: None,
             },
-        ],
-        highlights: vec![
-            highlight(
-                ("Two-day delivery", "Sent the day you order, until 2 pm."),
-                ("两日送达", "下午两点前下单，当天发货。"),
-            ),
-            highlight(
-                ("30 days to decide", "Free returns, no questions."),
-                ("30 天无理由", "免费退货，不问原因。"),
-            ),
-            highlight(
-                ("Repairs for life", "Chipped or frayed? We mend it."),
-                ("终身修补", "磕了、磨了，我们来修。"),
-            ),
         ],
         seo_title: String::new(),
         seo_description: String::new(),

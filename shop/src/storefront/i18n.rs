@@ -159,8 +159,6 @@ messages! {
     shop_by_category,
     /// Link to all products of a section.
     view_all,
-    /// Label of the highlights on the home page.
-    highlights_label,
     /// Heading of the side bar.
     filters,
     /// Button that shows the side bar on a phone.

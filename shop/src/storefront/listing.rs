@@ -122,10 +122,14 @@ impl<'a> ListingContent<'a> {
                 .unwrap_or_default(),
             lowest,
             highest,
-            currency: query.currency.code(),
+            currency: query.currency.as_str(),
             price_step: match query.currency.exponent() {
                 0 => "1".to_owned(),
-                exponent => format!("0.{:0>width$}", 1, width = usize::from(exponent)),
+                exponent => format!(
+                    "0.{:0>width$}",
+                    1,
+                    width = usize::try_from(exponent).unwrap_or(0)
+                ),
             },
             first_url: query.cursor.as_ref().map(|_| url(&query.from_beginning())),
             previous_url: at(&listing.previous),
@@ -271,7 +275,7 @@ fn hidden_fields(listing: &Listing, url: &dyn Fn(&ListingQuery) -> String) -> Ve
     let mut push = |name: String, value: String| fields.push(HiddenField { name, value });
     // Whether the currency is the default one shows in the address alone.
     if url(&ListingQuery::empty(query.currency)).contains("currency=") {
-        push("currency".to_owned(), query.currency.code().to_owned());
+        push("currency".to_owned(), query.currency.as_str().to_owned());
     }
     for (code, values) in &query.filters {
         for value in values {

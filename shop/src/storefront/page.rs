@@ -101,7 +101,7 @@ impl<'a> Page<'a> {
             .currencies
             .iter()
             .map(|currency: &Currency| Switch {
-                label: currency.code(),
+                label: currency.as_str(),
                 language: "",
                 url: path(&site.urls(frame.locale, *currency)),
                 is_current: *currency == frame.currency,

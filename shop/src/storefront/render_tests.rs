@@ -309,7 +309,6 @@ fn nothing_that_a_merchant_writes_becomes_markup() {
     site.tagline = HOSTILE.to_owned();
     site.email = Some(HOSTILE.to_owned());
     let mut frame = fixture::frame(locale, currency);
-    frame.announcement = Some(HOSTILE.to_owned());
     for category in &mut frame.menu {
         category.name = HOSTILE.to_owned();
         category.slug = HOSTILE.to_owned();

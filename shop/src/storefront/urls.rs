@@ -125,7 +125,7 @@ impl Urls {
     /// The parameter that a GET form of this page has to carry, if any: name and value.
     #[must_use]
     pub fn currency_parameter(&self) -> Option<&'static str> {
-        (self.currency != self.default_currency).then(|| self.currency.code())
+        (self.currency != self.default_currency).then(|| self.currency.as_str())
     }
 
     fn path(&self, kind: &str, slug: &str) -> String {

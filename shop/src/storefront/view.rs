@@ -59,8 +59,6 @@ pub struct Frame {
     pub menu: Vec<MenuCategory>,
     /// Columns of links at the end of the page.
     pub footer: Vec<LinkGroup>,
-    /// A line above the header, such as "Free shipping from €50".
-    pub announcement: Option<String>,
 }
 
 impl Frame {
@@ -72,7 +70,6 @@ impl Frame {
             currency,
             menu: Vec::new(),
             footer: Vec::new(),
-            announcement: None,
         }
     }
 }
@@ -255,14 +252,14 @@ impl Price {
     #[must_use]
     pub fn reduced_from(&self) -> Option<Money> {
         self.compare_at
-            .filter(|before| before.amount_minor > self.amount.amount_minor)
+            .filter(|before| before.minor > self.amount.minor)
     }
 
     /// The reduction in whole percent, rounded down so that it never promises too much.
     #[must_use]
     pub fn percent_off(&self) -> Option<u64> {
-        let before = u64::try_from(self.reduced_from()?.amount_minor).ok()?;
-        let now = u64::try_from(self.amount.amount_minor).ok()?;
+        let before = u64::try_from(self.reduced_from()?.minor).ok()?;
+        let now = u64::try_from(self.amount.minor).ok()?;
         let percent = before
             .checked_sub(now)?
             .checked_mul(100)?
@@ -301,8 +298,6 @@ pub struct HomeView {
     pub categories: Vec<CategoryTile>,
     /// Rows of products, such as new and featured ones.
     pub sections: Vec<ProductSection>,
-    /// Short promises, such as free returns.
-    pub highlights: Vec<Highlight>,
     /// Title for search engines; the name of the shop where it is empty.
     pub seo_title: String,
     /// Description for search engines; the tagline where it is empty.
@@ -344,15 +339,6 @@ pub struct ProductSection {
     pub products: Vec<ProductCard>,
     /// Where there are more of them.
     pub more: Option<LinkTarget>,
-}
-
-/// A short promise.
-#[derive(Clone, Debug)]
-pub struct Highlight {
-    /// Two or three words.
-    pub heading: String,
-    /// A sentence.
-    pub text: String,
 }
 
 /// A step on the way from the home page to a page; the page itself is not one.

@@ -10,9 +10,12 @@
 mod accounts;
 mod admin;
 mod api;
+mod browser;
 mod cart;
 mod catalog;
 mod checkout;
+mod damage;
+mod deception;
 mod edge_vcl;
 mod freshness;
 mod import;

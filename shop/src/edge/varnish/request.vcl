@@ -31,6 +31,10 @@ sub vcl_recv {
 	unset req.http.X-Requested-With;
 	unset req.http.Content-Length;
 	unset req.http.Content-Type;
+	# What is not one range of bytes is not understood here, and so ignored (RFC 9110, 14.2) instead of refused.
+	if (req.http.Range !~ "^bytes=(?:[0-9]+-[0-9]*|-[0-9]+)$") {
+		unset req.http.Range;
+	}
 	set req.url = req.http.Panono-Target;
 	call panono_accept_encoding;
 	return (hash);

@@ -272,6 +272,10 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "written as a literal by its callers"
+    )]
     fn intent(changes: Value) -> Intent {
         let mut body = json!({
             "id": "pi_1", "object": "payment_intent", "amount": 1000, "amount_capturable": 0, "amount_received": 0,

@@ -153,7 +153,7 @@ mod tests {
                 digit / 10 + digit % 10
             })
             .sum();
-        sum % 10 == 0
+        sum.is_multiple_of(10)
     }
 
     #[test]

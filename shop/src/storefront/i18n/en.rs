@@ -26,7 +26,6 @@ pub(super) const MESSAGES: Messages = Messages {
     breadcrumb_label: "You are here",
     shop_by_category: "Shop by category",
     view_all: "View all",
-    highlights_label: "Good to know",
     filters: "Filters",
     filter_and_sort: "Filter and sort",
     show_products: "Show products",

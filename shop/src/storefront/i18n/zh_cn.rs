@@ -17,7 +17,6 @@ pub(super) const MESSAGES: Messages = Messages {
     breadcrumb_label: "当前位置",
     shop_by_category: "按分类选购",
     view_all: "查看全部",
-    highlights_label: "购物须知",
     filters: "筛选",
     filter_and_sort: "筛选与排序",
     show_products: "查看商品",

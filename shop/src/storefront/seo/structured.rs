@@ -151,7 +151,7 @@ fn offer(site: &Site, locale: Locale, variant: &Variant, address: &str) -> Value
         "sku": variant.sku,
         "url": address,
         "price": variant.price.amount.decimal(),
-        "priceCurrency": variant.price.amount.currency.code(),
+        "priceCurrency": variant.price.amount.currency.as_str(),
         "availability": variant.availability.schema(),
         "itemCondition": "https://schema.org/NewCondition",
         "seller": { "@id": format!("{}/#organization", site.origin) },
@@ -187,14 +187,14 @@ fn offer(site: &Site, locale: Locale, variant: &Variant, address: &str) -> Value
 
 fn aggregate_offer(variants: &[Variant], offers: &[Value]) -> Value {
     let prices = || variants.iter().map(|variant| variant.price.amount);
-    let low = prices().min_by_key(|price| price.amount_minor);
-    let high = prices().max_by_key(|price| price.amount_minor);
+    let low = prices().min_by_key(|price| price.minor);
+    let high = prices().max_by_key(|price| price.minor);
     let best = variants.iter().map(|variant| variant.availability).min();
     json!({
         "@type": "AggregateOffer",
         "lowPrice": low.map(|price| price.decimal()),
         "highPrice": high.map(|price| price.decimal()),
-        "priceCurrency": low.map(|price| price.currency.code()),
+        "priceCurrency": low.map(|price| price.currency.as_str()),
         "offerCount": offers.len(),
         "availability": best.map(|availability| availability.schema()),
         "offers": offers,

@@ -38,8 +38,7 @@ impl ListingPage {
         }
     }
 
-    /// The orders that the page offers, its default first. Results of a search are the best of all hits, which another order
-    /// would not be.
+    /// The orders that the page offers, its default first.
     #[must_use]
     pub const fn sorts(self) -> &'static [Sort] {
         match self {
@@ -49,7 +48,12 @@ impl ListingPage {
                 Sort::PriceAscending,
                 Sort::PriceDescending,
             ],
-            Self::Search => &[Sort::Relevance],
+            Self::Search => &[
+                Sort::Relevance,
+                Sort::Newest,
+                Sort::PriceAscending,
+                Sort::PriceDescending,
+            ],
         }
     }
 }
@@ -177,7 +181,7 @@ impl ListingQuery {
             None => {}
         }
         if self.currency != default_currency {
-            parts.push(format!("currency={}", self.currency.code()));
+            parts.push(format!("currency={}", self.currency.as_str()));
         }
         for (code, values) in &self.filters {
             if !values.is_empty() {
@@ -463,7 +467,7 @@ impl<'site> Reader<'site> {
         self.query.min_price = self.price("min_price", min_price);
         self.query.max_price = self.price("max_price", max_price);
         if let (Some(low), Some(high)) = (self.query.min_price, self.query.max_price)
-            && low.amount_minor > high.amount_minor
+            && low.minor > high.minor
         {
             self.problems.push(QueryProblem::value(
                 "min_price",

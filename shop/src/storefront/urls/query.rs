@@ -94,10 +94,10 @@ pub(crate) fn decode_value(parameter: &str, raw: &str) -> Result<String, QueryPr
 pub(crate) fn currency(code: &str, offered: &[Currency]) -> Result<Currency, QueryProblem> {
     offered
         .iter()
-        .find(|currency| currency.code() == code)
+        .find(|currency| currency.as_str() == code)
         .copied()
         .ok_or_else(|| {
-            let codes: Vec<&str> = offered.iter().map(|currency| currency.code()).collect();
+            let codes: Vec<&str> = offered.iter().map(|currency| currency.as_str()).collect();
             QueryProblem::value("currency", format!("must be one of {}", codes.join(", ")))
         })
 }
@@ -145,7 +145,7 @@ impl PlainQuery {
         if self.currency == default_currency {
             return String::new();
         }
-        format!("currency={}", encode_component(self.currency.code()))
+        format!("currency={}", encode_component(self.currency.as_str()))
     }
 }
 

@@ -90,7 +90,7 @@ fn split(path: &str) -> (&str, &str) {
 fn currency(query: &str, site: &Site) -> Currency {
     url::form_urlencoded::parse(query.as_bytes())
         .find(|(name, _)| name == "currency")
-        .and_then(|(_, code)| Currency::from_code(&code))
+        .and_then(|(_, code)| code.parse::<Currency>().ok())
         .filter(|currency| site.currencies.contains(currency))
         .unwrap_or(site.default_currency())
 }
@@ -258,7 +258,7 @@ mod tests {
         };
         assert_eq!(private_url(&urls, "/cart"), "/zh-cn/cart");
         let other = Urls {
-            default_currency: Currency::from_code("USD").unwrap(),
+            default_currency: Currency::USD,
             ..urls
         };
         assert_eq!(

@@ -3,22 +3,16 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::catalog::listing as catalogue;
-use crate::catalog::model::{AvailabilityBand, Money as CatalogueMoney};
+use crate::catalog::model::AvailabilityBand;
 use crate::edge::tags::{Tag, TagSet};
-use crate::storefront::money::{Currency, Money};
-use crate::storefront::urls::ListingQuery;
+use crate::search;
+use crate::storefront::urls::{ListingQuery, Sort};
 use crate::storefront::view::{
     Availability, Facet, FacetValue, Picture, Price, ProductCard, Total,
 };
 
 /// How long a product is called new.
 const NEW_FOR: Duration = Duration::days(30);
-
-pub(super) fn money(money: CatalogueMoney) -> Money {
-    // Both lists are ISO 4217; a code that only one of them knows shows as the shop's own currency would.
-    let currency = Currency::from_code(money.currency.as_str()).unwrap_or(Currency::USD);
-    Money::new(money.minor, currency)
-}
 
 pub(super) fn availability(band: AvailabilityBand) -> Availability {
     match band {
@@ -48,8 +42,8 @@ pub(super) fn card(card: &catalogue::Card, now: OffsetDateTime) -> ProductCard {
         brand: card.brand.as_ref().map(|brand| brand.name.clone()),
         picture: card.image.as_ref().map(picture),
         price: Price {
-            compare_at: card.compare_at.map(money),
-            ..Price::plain(money(card.price))
+            compare_at: card.compare_at,
+            ..Price::plain(card.price)
         },
         price_varies: card.price_max.minor > card.price.minor,
         availability: availability(card.band),
@@ -106,9 +100,29 @@ pub(super) fn facets(facets: Vec<catalogue::Facet>) -> Vec<Facet> {
 pub(super) fn filters(query: &ListingQuery) -> catalogue::Filters {
     catalogue::Filters {
         attributes: query.filters.clone(),
-        price_min: query.min_price.map(|price| price.amount_minor),
-        price_max: query.max_price.map(|price| price.amount_minor),
+        price_min: query.min_price.map(|price| price.minor),
+        price_max: query.max_price.map(|price| price.minor),
         in_stock_only: false,
+    }
+}
+
+/// An order of a listing, as the catalogue calls it.
+pub(super) fn catalogue_sort(sort: Option<Sort>) -> catalogue::Sort {
+    match sort {
+        Some(Sort::Newest) => catalogue::Sort::Newest,
+        Some(Sort::PriceAscending) => catalogue::Sort::PriceAscending,
+        Some(Sort::PriceDescending) => catalogue::Sort::PriceDescending,
+        Some(Sort::Featured | Sort::Relevance) | None => catalogue::Sort::Position,
+    }
+}
+
+/// An order of what a search finds.
+pub(super) fn search_sort(sort: Option<Sort>) -> search::Sort {
+    match sort {
+        Some(Sort::Newest) => search::Sort::Newest,
+        Some(Sort::PriceAscending) => search::Sort::PriceAscending,
+        Some(Sort::PriceDescending) => search::Sort::PriceDescending,
+        Some(Sort::Featured | Sort::Relevance) | None => search::Sort::Relevance,
     }
 }
 

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::{BuildError, Public};
 use crate::cache::page::hash_tag;
 use crate::catalog::category::CategoryNode;
-use crate::catalog::model::{Currency as CatalogueCurrency, Locale as CatalogueLocale};
+use crate::catalog::model::Locale as CatalogueLocale;
 use crate::catalog::store_category;
 use crate::content::store::{self as content, Kind};
 use crate::storefront::i18n::Locale;
@@ -33,6 +33,8 @@ struct Parts {
     menu: Vec<MenuCategory>,
     footer: Vec<LinkGroup>,
     tree: Vec<CategoryNode>,
+    /// When a page that is planned joins the footer.
+    until: Option<OffsetDateTime>,
 }
 
 /// The frame of a page, and the tree of categories that its menu shows.
@@ -49,9 +51,13 @@ impl Surroundings {
             currency,
             menu: parts.menu.clone(),
             footer: parts.footer.clone(),
-            announcement: None,
         };
         Self { frame, parts }
+    }
+
+    /// Until when it is right, if nothing is changed.
+    pub(super) fn until(&self) -> Option<OffsetDateTime> {
+        self.parts.until
     }
 
     pub(super) fn tree(&self) -> &[CategoryNode] {
@@ -92,8 +98,11 @@ fn kept(public: &Public, locale: Locale) -> Option<Arc<Parts>> {
         kept.get(&locale).cloned()
     };
     let tags = [hash_tag("m-menu"), hash_tag("g-any")];
-    kept.filter(|(made_at, _)| public.cache.freshness().is_right(*made_at, &tags))
-        .map(|(_, parts)| parts)
+    let (made_at, parts) = kept?;
+    let is_due = parts
+        .until
+        .is_some_and(|until| until <= OffsetDateTime::now_utc());
+    (!is_due && public.cache.freshness().is_right(made_at, &tags)).then_some(parts)
 }
 
 /// The frame for pages in a language and a currency.
@@ -139,6 +148,7 @@ async fn load(
         FOOTER_LINKS,
     )
     .await?;
+    let until = content::next_publication(connection, Kind::Page, now).await?;
     let links: Vec<Link> = pages
         .into_iter()
         .map(|page| Link {
@@ -167,6 +177,7 @@ async fn load(
         menu: tree.iter().map(menu_category).collect(),
         footer,
         tree,
+        until,
     })
 }
 
@@ -192,13 +203,5 @@ impl Public {
     /// The language of texts that are missing in another.
     pub(super) fn default_language(&self) -> CatalogueLocale {
         self.catalogue.default_locale.clone()
-    }
-
-    /// A currency as the catalogue knows it.
-    pub(super) fn currency(&self, currency: Currency) -> CatalogueCurrency {
-        self.catalogue
-            .currencies()
-            .find(|known| known.as_str() == currency.code())
-            .unwrap_or(self.catalogue.default_currency)
     }
 }

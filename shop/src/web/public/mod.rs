@@ -9,6 +9,7 @@ mod cards;
 mod documents;
 pub mod menu;
 mod pages;
+mod problems;
 pub mod route;
 
 use std::sync::Arc;
@@ -197,13 +198,18 @@ fn acceptable(request: &HttpRequest, target: &str, hosts: &[String]) -> Result<(
             ApiError::new(Code::InvalidRequest).detail("A GET request must not have a body.")
         );
     }
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().host())
-        .map(without_port)
-        .unwrap_or_default();
-    if !hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) {
+    let mut named = headers.get_all(header::HOST);
+    let host = named.next().and_then(|host| host.to_str().ok());
+    if named.next().is_some() {
+        return Err(ApiError::new(Code::InvalidRequest).detail("A request must name one host."));
+    }
+    let is_ours = |host: &str| {
+        let host = without_port(host);
+        hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+    };
+    // A target in its absolute form names a host too, and it is that one which counts (RFC 9112, 3.2.2).
+    let of_target = request.uri().host();
+    if !of_target.is_none_or(is_ours) || !host.or(of_target).is_some_and(is_ours) {
         return Err(ApiError::new(Code::Misdirected));
     }
     Ok(())

@@ -1,25 +1,26 @@
 //! The pages of the storefront, made from the catalogue.
 
 use sqlx::MySqlConnection;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
-use super::cards::{self, cards as shown_cards, money};
+use super::cards::{self, cards as shown_cards, catalogue_sort, search_sort};
 use super::menu::{Surroundings, surroundings};
+use super::problems::{listing_error, search_error};
 use super::route::PageRoute;
 use super::{BuildError, Public};
 use crate::cache::Draft;
 use crate::cache::page::LifetimeClass;
 use crate::catalog::category::{CategoryLink, Lookup};
 use crate::catalog::index::WHOLE_CATALOGUE;
-use crate::catalog::listing::{self, ListingError};
+use crate::catalog::listing;
 use crate::catalog::model::Slug;
 use crate::catalog::product::ProductPage;
 use crate::catalog::{store_category, store_listing, store_product};
 use crate::content::store::{self as content, Kind};
 use crate::edge::tags::{SlugKind, Tag, TagSet};
-use crate::search::{MysqlSearch, SearchError, SearchProvider, SearchQuery};
+use crate::search::{MysqlSearch, SearchError, SearchProvider, SearchQuery, spelling};
 use crate::storefront::i18n::Locale;
-use crate::storefront::urls::{Cursor, ListingPage, ListingQuery, PlainQuery, Sort};
+use crate::storefront::urls::{Cursor, ListingPage, ListingQuery, PlainQuery};
 use crate::storefront::view::{
     Attribute, BrandLink, CategoryTile, CategoryView, ContentView, Crumb, ErrorView, Hero,
     HomeView, LinkTarget, Listing, Price, ProductSection, ProductView, SearchView, Variant,
@@ -30,6 +31,11 @@ use crate::storefront::{self, prose};
 const PAGE_SIZE: u32 = 24;
 /// Cards in a section of the home page.
 const SECTION_SIZE: u32 = 8;
+
+/// Words of a search that suggestions are looked up for.
+const SUGGESTED_WORDS: usize = 3;
+/// Suggestions that are shown.
+const MOST_SUGGESTIONS: usize = 10;
 
 const HTML: &str = "text/html; charset=utf-8";
 
@@ -96,14 +102,16 @@ impl Making<'_> {
         &mut self,
         currency: storefront::money::Currency,
     ) -> Result<Surroundings, BuildError> {
-        surroundings(
+        let around = surroundings(
             self.public,
             self.connection,
             self.sequence,
             self.locale,
             currency,
         )
-        .await
+        .await?;
+        self.until(around.until());
+        Ok(around)
     }
 
     /// 404 or 410: short-lived, and tagged with what would make the page exist.
@@ -173,7 +181,6 @@ impl Making<'_> {
             .into_iter()
             .filter(|section| !section.products.is_empty())
             .collect(),
-            highlights: Vec::new(),
             seo_title: String::new(),
             seo_description: self.public.site.tagline.clone(),
         };
@@ -188,7 +195,7 @@ impl Making<'_> {
     ) -> Result<Vec<storefront::view::ProductCard>, BuildError> {
         let query = listing::ListingQuery {
             category: WHOLE_CATALOGUE,
-            currency: self.public.currency(currency),
+            currency: currency,
             locale: self.public.language(self.locale),
             default_locale: self.public.default_language(),
             sort,
@@ -198,7 +205,7 @@ impl Making<'_> {
         };
         let (items, valid_until) = store_listing::first_cards(self.connection, &query, self.now)
             .await
-            .map_err(listing_error)?;
+            .map_err(|error| listing_error(error, None))?;
         self.until(valid_until);
         Ok(shown_cards(&items, &mut self.tags, self.now))
     }
@@ -211,12 +218,8 @@ impl Making<'_> {
     ) -> Result<Vec<CategoryTile>, BuildError> {
         let categories: Vec<&CategoryLink> = categories.take(12).collect();
         let ids: Vec<i64> = categories.iter().map(|category| category.id).collect();
-        let mut pictures = store_category::category_pictures(
-            self.connection,
-            &ids,
-            self.public.currency(currency),
-        )
-        .await?;
+        let mut pictures =
+            store_category::category_pictures(self.connection, &ids, currency).await?;
         Ok(categories
             .into_iter()
             .map(|category| CategoryTile {
@@ -276,7 +279,7 @@ impl Making<'_> {
         self.tags.insert(Tag::slug(SlugKind::Category, slug));
         let asked = listing::ListingQuery {
             category: category.category.id,
-            currency: self.public.currency(query.currency),
+            currency: query.currency,
             locale: language,
             default_locale: default,
             sort: catalogue_sort(query.sort),
@@ -286,7 +289,7 @@ impl Making<'_> {
         };
         let found = store_listing::listing_page(self.connection, &asked, self.now)
             .await
-            .map_err(listing_error)?;
+            .map_err(|error| listing_error(error, query.cursor.as_ref()))?;
         self.until(found.valid_until);
         let around = self.surroundings(query.currency).await?;
         let products = shown_cards(&found.items, &mut self.tags, self.now);
@@ -302,9 +305,7 @@ impl Making<'_> {
                 query: query.clone(),
                 total: Some(cards::total(found.total)),
                 facets: cards::facets(found.facets),
-                price_bounds: found
-                    .price_bounds
-                    .map(|(low, high)| (money(low), money(high))),
+                price_bounds: found.price_bounds,
                 previous: found.previous.map(Cursor::Before),
                 next: found.next.map(Cursor::After),
                 products,
@@ -327,7 +328,7 @@ impl Making<'_> {
         let answer = store_product::product_by_slug(
             self.connection,
             &wanted,
-            self.public.currency(query.currency),
+            query.currency,
             &self.public.language(self.locale),
             &self.public.default_language(),
             self.now,
@@ -376,9 +377,10 @@ impl Making<'_> {
         let text = query.search.clone().unwrap_or_default();
         let asked = SearchQuery {
             text: text.clone(),
-            currency: self.public.currency(query.currency),
+            currency: query.currency,
             locale: self.public.language(self.locale),
             filters: cards::filters(query),
+            sort: search_sort(query.sort),
             start: cards::start(query),
             limit: PAGE_SIZE,
         };
@@ -393,24 +395,24 @@ impl Making<'_> {
             next: None,
         };
         let mut suggestions = Vec::new();
+        let mut did_you_mean = None;
         match provider.search(self.connection, &asked, self.now).await {
             Ok(found) => {
                 self.until(found.valid_until);
                 listing.products = shown_cards(&found.items, &mut self.tags, self.now);
                 listing.total = Some(cards::total(found.total));
                 listing.facets = cards::facets(found.facets);
-                listing.price_bounds = found
-                    .price_bounds
-                    .map(|(low, high)| (money(low), money(high)));
+                listing.price_bounds = found.price_bounds;
                 listing.previous = found.previous.map(Cursor::Before);
                 listing.next = found.next.map(Cursor::After);
                 if listing.products.is_empty() {
                     suggestions = self.suggestions(&provider, &asked).await?;
+                    did_you_mean = spelling::meant(&asked.text, &suggestions);
                 }
             }
             // Nothing to search for: the page shows its form.
             Err(SearchError::Empty) => {}
-            Err(error) => return Err(search_error(error)),
+            Err(error) => return Err(search_error(error, query.cursor.as_ref())),
         }
         let categories = if listing.products.is_empty() {
             self.tiles(
@@ -423,7 +425,7 @@ impl Making<'_> {
         };
         let view = SearchView {
             listing,
-            did_you_mean: None,
+            did_you_mean,
             suggestions,
             categories,
         };
@@ -436,26 +438,27 @@ impl Making<'_> {
         provider: &MysqlSearch,
         asked: &SearchQuery,
     ) -> Result<Vec<String>, BuildError> {
-        // The beginning of the first word finds what a misspelt end does not.
-        let beginning: String = asked
-            .text
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .chars()
-            .take(3)
-            .collect();
-        match provider
-            .suggest(self.connection, &beginning, asked.currency, &asked.locale)
-            .await
-        {
-            Ok(found) => Ok(found
-                .into_iter()
-                .map(|suggestion| suggestion.text)
-                .collect()),
-            Err(SearchError::Empty) => Ok(Vec::new()),
-            Err(error) => Err(search_error(error)),
+        let mut suggestions: Vec<String> = Vec::new();
+        for word in asked.text.split_whitespace().take(SUGGESTED_WORDS) {
+            // The beginning of a word finds what a misspelt end does not.
+            let beginning: String = word.chars().take(3).collect();
+            match provider
+                .suggest(self.connection, &beginning, asked.currency, &asked.locale)
+                .await
+            {
+                Ok(found) => {
+                    for suggestion in found {
+                        if !suggestions.contains(&suggestion.text) {
+                            suggestions.push(suggestion.text);
+                        }
+                    }
+                }
+                Err(SearchError::Empty) => {}
+                Err(error) => return Err(search_error(error, None)),
+            }
         }
+        suggestions.truncate(MOST_SUGGESTIONS);
+        Ok(suggestions)
     }
 
     async fn content(mut self, slug: &str, query: PlainQuery) -> Result<Draft, BuildError> {
@@ -524,10 +527,12 @@ fn product_view(
                 gtin: Some(variant.barcode.clone()).filter(|barcode| !barcode.is_empty()),
                 values,
                 price: Price {
-                    amount: money(variant.price?),
-                    compare_at: variant.compare_at.map(money),
-                    lowest_30_days: variant.lowest_before_reduction.map(money),
-                    valid_until: None,
+                    amount: variant.price?,
+                    compare_at: variant.compare_at,
+                    lowest_30_days: variant.lowest_before_reduction,
+                    valid_until: variant
+                        .price_until
+                        .map(|until| (until - Duration::MICROSECOND).date()),
                 },
                 availability: cards::availability(variant.band),
                 picture: product
@@ -585,39 +590,5 @@ fn crumb(category: &CategoryLink) -> Crumb {
     Crumb {
         slug: category.slug.as_str().to_owned(),
         name: category.name.clone(),
-    }
-}
-
-pub(super) fn catalogue_sort(sort: Option<Sort>) -> listing::Sort {
-    match sort {
-        Some(Sort::Newest) => listing::Sort::Newest,
-        Some(Sort::PriceAscending) => listing::Sort::PriceAscending,
-        Some(Sort::PriceDescending) => listing::Sort::PriceDescending,
-        Some(Sort::Featured | Sort::Relevance) | None => listing::Sort::Position,
-    }
-}
-
-/// Failures of a listing: the database's, or the shopper's address.
-pub(super) fn listing_error(error: ListingError) -> BuildError {
-    match error {
-        ListingError::Database(error) => error.into(),
-        ListingError::DamagedCursor | ListingError::ForeignCursor => {
-            BuildError::Request(vec![("after".to_owned(), error.to_string())])
-        }
-        ListingError::Limit => BuildError::Request(vec![("limit".to_owned(), error.to_string())]),
-        ListingError::TooManyFilters => {
-            BuildError::Request(vec![("f".to_owned(), error.to_string())])
-        }
-    }
-}
-
-/// Failures of a search: the database's, or the shopper's words.
-pub(super) fn search_error(error: SearchError) -> BuildError {
-    match error {
-        SearchError::Database(error) => error.into(),
-        SearchError::Listing(error) => listing_error(error),
-        SearchError::Empty | SearchError::TooLong => {
-            BuildError::Request(vec![("q".to_owned(), error.to_string())])
-        }
     }
 }

@@ -1,8 +1,11 @@
 //! The staff API as a program of the staff sees it: real HTTP, a real database.
 
 mod access;
+mod attributes;
 mod catalogue;
 mod concurrency;
+mod content;
+mod media;
 mod selling;
 
 use std::time::Duration;
@@ -11,8 +14,10 @@ use anyhow::{Context, Result};
 use panono_shop::admin::token::Scope;
 use panono_shop::admin::{AdminState, CatalogueSettings, configure, store_token};
 use panono_shop::db::{Arrangement, DatabaseConfig, Db, PoolSize, migrate};
+use panono_shop::media::MediaStore;
 use panono_tests::http;
 use panono_tests::mysql::TestDatabase;
+use panono_tests::process::Folder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -73,6 +78,7 @@ struct Staff {
     url: String,
     token: String,
     server: actix_web::dev::ServerHandle,
+    _pictures: Folder,
 }
 
 impl Drop for Staff {
@@ -103,11 +109,11 @@ impl Staff {
             currencies: vec!["EUR".parse()?, "USD".parse()?],
             locales: vec!["en".parse()?, "de".parse()?],
         };
-        let state = actix_web::web::Data::new(AdminState::new(
-            db.clone(),
-            settings,
-            panono_shop::secret::Keys::parse(panono_tests::shop::SECRET_KEY)?,
-        ));
+        let pictures = Folder::new("media")?;
+        let location = format!("file://{}", pictures.path().display());
+        let media = MediaStore::open(&location, &std::collections::BTreeMap::new()).await?;
+        let keys = panono_shop::secret::Keys::parse(panono_tests::shop::SECRET_KEY)?;
+        let state = actix_web::web::Data::new(AdminState::new(db.clone(), settings, keys, media));
         let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
         let url = format!("http://{}/api/v1/admin", listener.local_addr()?);
         let server = actix_web::HttpServer::new(move || {
@@ -127,6 +133,7 @@ impl Staff {
             url,
             token,
             server: handle,
+            _pictures: pictures,
         })
     }
 

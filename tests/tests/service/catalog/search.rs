@@ -1,6 +1,6 @@
 use panono_shop::catalog::listing::{Filters, ListingError, Start};
 use panono_shop::search::{
-    MysqlSearch, SearchError, SearchPage, SearchProvider, SearchQuery, SuggestionKind,
+    MysqlSearch, SearchError, SearchPage, SearchProvider, SearchQuery, Sort, SuggestionKind,
 };
 
 use super::fixture::{Catalogue, NOW, Product, counts, euro, filters, locale};
@@ -11,6 +11,7 @@ fn query(text: &str, tag: &str) -> SearchQuery {
         currency: euro(),
         locale: locale(tag),
         filters: Filters::default(),
+        sort: Sort::Relevance,
         start: Start::First,
         limit: 24,
     }

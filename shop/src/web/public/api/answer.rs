@@ -29,7 +29,8 @@ use crate::storefront::i18n::Locale;
 use crate::storefront::urls::{Cursor, join};
 use crate::web::error::{ApiError, Code};
 use crate::web::public::cards;
-use crate::web::public::pages::{catalogue_sort, listing_error, search_error};
+use crate::web::public::cards::{catalogue_sort, search_sort};
+use crate::web::public::problems::{listing_error, search_error};
 use crate::web::public::{BuildError, Public};
 
 const CATEGORIES: &str = "/api/v1/catalog/categories/";
@@ -216,7 +217,8 @@ pub(super) async fn category(
 /// Products of a category, of the whole catalogue, or found by words
 ///
 /// A page of products with what they can be filtered by. A cursor belongs to one category, currency, order and filter.
-/// With `q` the best matches come first; `category` and `sort` are then not taken.
+/// With `q` the best matches come first unless `sort` says otherwise; `category` is then not taken. Of more than 1000
+/// matches the best 1000 are put in order.
 #[utoipa::path(get, path = "/api/v1/catalog/products", tag = "catalogue",
     params(
         ("after" = Option<String>, Query, description = "`next` of the page before"),
@@ -231,7 +233,7 @@ pub(super) async fn category(
         ("max_price" = Option<String>, Query, description = "Highest price in major units, such as `20` or `19.90`"),
         ("min_price" = Option<String>, Query, description = "Lowest price in major units"),
         ("q" = Option<String>, Query, max_length = 100, description = "Words to search for"),
-        ("sort" = Option<String>, Query, description = "`featured` (default), `newest`, `price_asc` or `price_desc`; with `q` only `relevance`"),
+        ("sort" = Option<String>, Query, description = "`featured` (default; with `q` `relevance`), `newest`, `price_asc` or `price_desc`"),
     ),
     responses((status = 200, body = ProductList, description = "The products",
         headers(("Link" = String, description = "Addresses of the next and the previous page (RFC 8288)")))))]
@@ -272,22 +274,6 @@ pub(super) async fn products(
 /// A list of products with the cursors of its neighbours, or an answer that is none.
 type Listed = ControlFlow<Draft, (ProductList, Option<String>, Option<String>)>;
 
-/// A cursor that is wrong is named as the parameter that it came in.
-fn cursor_named(error: BuildError, query: &ProductsQuery) -> BuildError {
-    match (error, &query.listing.cursor) {
-        (BuildError::Request(problems), Some(Cursor::Before(_))) => BuildError::Request(
-            problems
-                .into_iter()
-                .map(|(field, message)| match field.as_str() {
-                    "after" => ("before".to_owned(), message),
-                    _ => (field, message),
-                })
-                .collect(),
-        ),
-        (error, _) => error,
-    }
-}
-
 async fn search(
     making: &mut Making<'_>,
     query: &ProductsQuery,
@@ -297,16 +283,17 @@ async fn search(
     let provider = MysqlSearch::new(making.public.catalogue.locales().cloned().collect());
     let asked = SearchQuery {
         text: words.to_owned(),
-        currency: making.public.currency(query.listing.currency),
+        currency: query.listing.currency,
         locale: making.public.language(query.locale),
         filters: query.filters(),
+        sort: search_sort(query.listing.sort),
         start: cards::start(&query.listing),
         limit: query.limit,
     };
     let found = provider
         .search(making.connection, &asked, making.now)
         .await
-        .map_err(|error| cursor_named(search_error(error), query))?;
+        .map_err(|error| search_error(error, query.listing.cursor.as_ref()))?;
     making.until(found.valid_until);
     making.shows(&found.items);
     let (next, previous) = (found.next.clone(), found.previous.clone());
@@ -338,7 +325,7 @@ async fn listing(making: &mut Making<'_>, query: &ProductsQuery) -> Result<Liste
     making.tags.insert(Tag::category(category));
     let asked = ListingQuery {
         category,
-        currency: making.public.currency(query.listing.currency),
+        currency: query.listing.currency,
         locale,
         default_locale,
         sort: catalogue_sort(query.listing.sort),
@@ -348,7 +335,7 @@ async fn listing(making: &mut Making<'_>, query: &ProductsQuery) -> Result<Liste
     };
     let found = store_listing::listing_page(making.connection, &asked, making.now)
         .await
-        .map_err(|error| cursor_named(listing_error(error), query))?;
+        .map_err(|error| listing_error(error, query.listing.cursor.as_ref()))?;
     making.until(found.valid_until);
     making.shows(&found.items);
     let (next, previous) = (found.next.clone(), found.previous.clone());
@@ -371,7 +358,7 @@ pub(super) async fn product(
     query: PricedQuery,
 ) -> Result<Draft, BuildError> {
     let (language, default) = making.languages(query.locale);
-    let currency = making.public.currency(query.currency);
+    let currency = query.currency;
     let answer = store_product::product_by_slug(
         making.connection,
         slug,
@@ -431,7 +418,7 @@ pub(super) async fn suggest(
     making.tags.insert(Tag::category(WHOLE_CATALOGUE));
     making.tags.insert(Tag::menu());
     let provider = MysqlSearch::new(making.public.catalogue.locales().cloned().collect());
-    let currency = making.public.currency(query.currency);
+    let currency = query.currency;
     let language = making.public.language(query.locale);
     let found = match provider
         .suggest(making.connection, &query.text, currency, &language)
@@ -439,7 +426,7 @@ pub(super) async fn suggest(
     {
         Ok(found) => found,
         Err(SearchError::Empty) => Vec::new(),
-        Err(error) => return Err(search_error(error)),
+        Err(error) => return Err(search_error(error, None)),
     };
     making.json(&Completions::new(found))
 }
@@ -488,7 +475,8 @@ async fn content_list(
     let after = match &query.after {
         None => None,
         Some(cursor) => {
-            let place = Place::decode(cursor, list_of(kind)).map_err(listing_error)?;
+            let place =
+                Place::decode(cursor, list_of(kind)).map_err(|error| listing_error(error, None))?;
             let nanoseconds = i128::from(place.key) * 1_000;
             OffsetDateTime::from_unix_timestamp_nanos(nanoseconds)
                 .ok()

@@ -134,7 +134,7 @@ impl Parts {
         if currency == site.default_currency() {
             return self;
         }
-        self.with("currency", currency.code())
+        self.with("currency", currency.as_str())
     }
 
     fn with_limit(self, limit: u32) -> Self {
@@ -413,10 +413,6 @@ impl Query for ProductsQuery {
                 reader
                     .problems
                     .push(QueryProblem::value("category", problem));
-            }
-            if listing.sort.is_some() {
-                let problem = "must be left out of a search: the best match comes first";
-                reader.problems.push(QueryProblem::value("sort", problem));
             }
         }
         let parsed = Self {

@@ -708,7 +708,7 @@ pub(super) struct SoldIn {
     /// Its code (ISO 4217).
     code: String,
     /// How many decimals its minor unit has.
-    exponent: u8,
+    exponent: u32,
 }
 
 /// What a client needs to know of the shop.
@@ -725,7 +725,7 @@ pub(super) struct ShopSettings {
 impl ShopSettings {
     pub(super) fn new(site: &crate::storefront::view::Site) -> Self {
         let sold_in = |currency: &Currency| SoldIn {
-            code: currency.code().to_owned(),
+            code: currency.as_str().to_owned(),
             exponent: currency.exponent(),
         };
         Self {

@@ -1,0 +1,2 @@
+-- What staff change has a version, so that nobody overwrites what they have not seen.
+ALTER TABLE attribute ADD COLUMN version BIGINT NOT NULL DEFAULT 1, ALGORITHM=INSTANT;
