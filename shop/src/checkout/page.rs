@@ -20,7 +20,7 @@ use crate::orders::access::{LinkKey, Pass};
 use crate::orders::link;
 use crate::payments::{Offer, store as payments};
 use crate::storefront::countries::named;
-use crate::storefront::money::{Currency as PageCurrency, Money};
+use crate::storefront::money::Money;
 use crate::storefront::urls::{Preset, media};
 use crate::taxes::store as taxes;
 use crate::web::error::{ApiError, Code, FieldError};
@@ -487,10 +487,7 @@ pub(crate) fn amount(
     currency: crate::catalog::model::Currency,
     locale: crate::storefront::i18n::Locale,
 ) -> String {
-    match PageCurrency::from_code(currency.as_str()) {
-        Some(currency) => Money::new(minor, currency).format(locale),
-        None => format!("{minor} {currency}"),
-    }
+    Money::new(minor, currency).format(locale)
 }
 
 fn methods(

@@ -130,14 +130,11 @@ fn parcel(
 fn a_return(
     texts: &'static FulfilmentTexts,
     locale: Locale,
-    currency: Option<Currency>,
+    currency: Currency,
     found: &Return,
     lines: &[Line],
 ) -> Part {
-    let refund = (found.refund > 0)
-        .then_some(currency)
-        .flatten()
-        .map(|currency| Money::new(found.refund, currency).format(locale));
+    let refund = (found.refund > 0).then(|| Money::new(found.refund, currency).format(locale));
     Part {
         name: locale.format_date(found.created_at.date()),
         hint: refund,
@@ -173,7 +170,7 @@ impl Sections {
             settings.return_period,
         );
         let counts = matches!(order.state, OrderState::Placed | OrderState::Completed);
-        let currency = Currency::from_code(order.currency.as_str());
+        let currency = order.currency;
         Ok(Self {
             texts,
             parcels: shipments

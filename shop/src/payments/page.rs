@@ -74,7 +74,9 @@ pub async fn show(state: web::Data<PrivateState>, place: Place, path: Address) -
         .await?
         .ok_or_else(not_found)?;
     let texts = StepTexts::of(place.locale);
-    let amount = Currency::from_code(&payment.currency)
+    let amount = payment
+        .currency
+        .parse::<Currency>()
         .map(|currency| Money::new(payment.amount, currency).format(place.locale))
         .unwrap_or_default();
     let content = StepPage {

@@ -142,9 +142,9 @@ pub(super) fn one_line(text: &str) -> String {
 
 /// An amount as its reader writes it.
 pub(super) fn money(amount: i64, currency: &str, locale: Locale) -> String {
-    match Currency::from_code(currency) {
-        Some(currency) => Money::new(amount, currency).format(locale),
-        None => format!("{amount} {}", one_line(currency)),
+    match currency.parse::<Currency>() {
+        Ok(currency) => Money::new(amount, currency).format(locale),
+        Err(_) => format!("{amount} {}", one_line(currency)),
     }
 }
 

@@ -195,7 +195,7 @@ impl Making<'_> {
     ) -> Result<Vec<storefront::view::ProductCard>, BuildError> {
         let query = listing::ListingQuery {
             category: WHOLE_CATALOGUE,
-            currency: currency,
+            currency,
             locale: self.public.language(self.locale),
             default_locale: self.public.default_language(),
             sort,

@@ -406,14 +406,11 @@ impl Query for ProductsQuery {
         });
         let limit = reader.limit(MAX_LIMIT);
         let locale = reader.locale(site);
-        if page == ListingPage::Search {
-            if category.is_some() {
-                let problem =
-                    "must not be given together with `q`: a search finds in all categories";
-                reader
-                    .problems
-                    .push(QueryProblem::value("category", problem));
-            }
+        if page == ListingPage::Search && category.is_some() {
+            let problem = "must not be given together with `q`: a search finds in all categories";
+            reader
+                .problems
+                .push(QueryProblem::value("category", problem));
         }
         let parsed = Self {
             category,
