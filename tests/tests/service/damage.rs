@@ -238,8 +238,8 @@ async fn good_rows_arrive_and_each_bad_one_is_named_with_its_line_and_reason() -
             .collect();
         let named = of_line.iter().any(|row| {
             let text = |name: &str| row[name].as_str().unwrap_or_default();
+            // The field is named by its column, or by the part of the product that it becomes.
             row["problem"] == damage.problem
-                && // The field is named by its column, or by the part of the product that it becomes.
                 && (text("field").contains(damage.field) || damage.field.contains(text("field")))
                 && !text("message").is_empty()
                 && !text("advice").is_empty()
