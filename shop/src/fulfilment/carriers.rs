@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -18,7 +19,7 @@ use crate::payments::config::is_carrier_name;
 use crate::payments::provider::Forged;
 use crate::payments::webhook::refused;
 use crate::payments::{PaymentSettings, signature};
-use crate::storefront::urls::encode_component;
+use crate::storefront::urls::PATH_SEGMENT;
 use crate::web::error::{ApiError, Code, Problem};
 use crate::web::private::{Answer, PrivateState};
 
@@ -29,7 +30,7 @@ pub const SIGNATURE: &str = "panono-signature";
 #[must_use]
 pub fn link(settings: &PaymentSettings, carrier: &str, tracking_number: &str) -> Option<String> {
     let pattern = settings.carriers.get(carrier)?;
-    Some(pattern.replace("{number}", &encode_component(tracking_number)))
+    Some(pattern.replace("{number}", &utf8_percent_encode(tracking_number, PATH_SEGMENT).to_string()))
 }
 
 /// Whether a text is a tracking number: what carriers print on parcels.
