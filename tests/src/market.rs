@@ -144,7 +144,7 @@ impl Market {
             .await?
             .last_insert_id();
             sqlx::query(
-                "INSERT INTO product_translation (product_id, locale, name) VALUES (?, 'en', ?)",
+                "INSERT INTO product_translation (product_id, locale, name, description) VALUES (?, 'en', ?, '')",
             )
             .bind(product)
             .bind(format!("Mug {number}"))

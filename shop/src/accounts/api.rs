@@ -341,7 +341,16 @@ pub async fn login(state: State, visitor: Visitor, body: Json<CredentialsBody>) 
 
 /// Gives the second factor of a sign-in.
 #[utoipa::path(post, path = "/api/v1/auth/second-factor", tag = "account", request_body = CodeBody, responses((status = 200, body = OpenedView), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn second_factor(state: State, visitor: Visitor, body: Json<CodeBody>) -> Answer {
+pub async fn second_factor(
+    state: State,
+    visitor: Visitor,
+    body: Result<Json<CodeBody>, actix_web::Error>,
+) -> Result<HttpResponse, actix_web::Error> {
+    // Who has not begun to sign in is told that, whatever else is wrong.
+    if visitor.session.is_none() {
+        return Err(ApiError::new(Code::Unauthenticated).into());
+    }
+    let body = body?;
     let session = sign_in::second_factor(&state, &visitor, &body.code).await?;
     Ok(opened(&state, &session))
 }

@@ -245,9 +245,11 @@ pub fn configure(config: &mut web::ServiceConfig) {
         );
     }
     let scope = web::scope("/api/v1/admin")
-        .app_data(
-            web::PathConfig::default().error_handler(|_, _| ApiError::new(Code::NotFound).into()),
-        )
+        .app_data(web::PathConfig::default().error_handler(|_, _| {
+            ApiError::new(Code::NotFound)
+                .detail("a part of the address is not an id of this kind")
+                .into()
+        }))
         .app_data(web::QueryConfig::default().error_handler(|error, _| {
             ApiError::new(Code::InvalidRequest)
                 .detail(error.to_string())
@@ -488,5 +490,9 @@ async fn private(
     let mut response = next.call(request).await?;
     let value = header::HeaderValue::from_static(crate::edge::headers::PRIVATE);
     response.headers_mut().insert(header::CACHE_CONTROL, value);
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        header::HeaderValue::from_static("nosniff"),
+    );
     Ok(response)
 }

@@ -97,7 +97,8 @@ pub async fn get(
     let found = state
         .read(move |connection| Box::pin(async move { Ok(store::get(connection, id).await?) }))
         .await?;
-    let (_, customer) = found.ok_or_else(|| ApiError::new(Code::NotFound))?;
+    let (_, customer) =
+        found.ok_or_else(|| ApiError::new(Code::NotFound).detail("there is no such customer"))?;
     Ok(HttpResponse::Ok().json(customer))
 }
 
@@ -140,7 +141,9 @@ async fn set_disabled(
                 let (row, before) = store::lock(change.connection, *id)
                     .await?
                     .filter(|(_, customer)| !customer.erased)
-                    .ok_or_else(|| ApiError::new(Code::NotFound))?;
+                    .ok_or_else(|| {
+                        ApiError::new(Code::NotFound).detail("there is no such customer")
+                    })?;
                 if before.disabled == *disabled {
                     return Ok(before);
                 }
@@ -185,7 +188,7 @@ pub async fn erase(
         Box::pin(async move {
             let (row, _) = store::lock(change.connection, *id)
                 .await?
-                .ok_or_else(|| ApiError::new(Code::NotFound))?;
+                .ok_or_else(|| ApiError::new(Code::NotFound).detail("there is no such customer"))?;
             privacy::erase_in(change.connection, row).await?;
             change
                 .audit::<bool>("customer.erase", "customer", row, None, None)

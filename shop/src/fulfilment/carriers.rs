@@ -30,7 +30,10 @@ pub const SIGNATURE: &str = "panono-signature";
 #[must_use]
 pub fn link(settings: &PaymentSettings, carrier: &str, tracking_number: &str) -> Option<String> {
     let pattern = settings.carriers.get(carrier)?;
-    Some(pattern.replace("{number}", &utf8_percent_encode(tracking_number, PATH_SEGMENT).to_string()))
+    Some(pattern.replace(
+        "{number}",
+        &utf8_percent_encode(tracking_number, PATH_SEGMENT).to_string(),
+    ))
 }
 
 /// Whether a text is a tracking number: what carriers print on parcels.

