@@ -9,6 +9,7 @@ pub mod checkout;
 pub mod command;
 pub mod config;
 pub mod content;
+pub mod crash;
 pub mod db;
 pub mod edge;
 pub mod export;

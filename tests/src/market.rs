@@ -230,7 +230,7 @@ impl Market {
         Ok(sqlx::query_scalar(statement).fetch_one(&self.pool).await?)
     }
 
-    /// Whether everything holds that must hold whatever happened.
+    /// Whether everything holds that must hold whatever happened, as this testbed and as the shop's own check sees it.
     ///
     /// # Errors
     /// With the names of what does not.
@@ -243,6 +243,10 @@ impl Market {
             }
         }
         ensure!(broken.is_empty(), "{broken:#?}");
+        self.environment
+            .run(&["check", "--invariants"])
+            .await
+            .context("the shop's own check")?;
         Ok(())
     }
 }

@@ -36,6 +36,9 @@ pub enum Mode {
     /// As [`Mode::LoseAnswer`], but only for answers to what contains these bytes, such as `COMMIT` in a connection without
     /// TLS. All else passes.
     LoseAnswerTo(Vec<u8>),
+    /// As [`Mode::LoseAnswerTo`], once so many of them have passed since the mode was set; what comes after the one that is lost
+    /// passes again.
+    LoseAnswerToLater(Vec<u8>, u64),
 }
 
 struct Shared {
@@ -45,6 +48,8 @@ struct Shared {
     accepted: AtomicU64,
     open: AtomicU64,
     lost: AtomicU64,
+    /// How often what answers are lost to was seen since the mode was set.
+    seen: AtomicU64,
 }
 
 /// A proxy before one server. It ends with this value, and with the runtime in which it was started.
@@ -69,6 +74,7 @@ impl Proxy {
             accepted: AtomicU64::new(0),
             open: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
         });
         let (is_listening, listening) = watch::channel(false);
         let task = tokio::spawn(accept(port.address(), Arc::clone(&shared), is_listening));
@@ -93,6 +99,7 @@ impl Proxy {
     /// When the port cannot be opened again after [`Mode::Refuse`].
     pub async fn set(&self, mode: Mode) -> Result<()> {
         let listens = mode != Mode::Refuse;
+        self.shared.seen.store(0, Ordering::SeqCst);
         self.shared.mode.send_replace(mode);
         let mut listening = self.listening.clone();
         wait_until("the proxy to follow", LISTEN_LIMIT, async || {
@@ -211,7 +218,11 @@ async fn hold(mode: &mut watch::Receiver<Mode>) -> Result<()> {
                 tokio::time::sleep(time).await;
                 return Ok(());
             }
-            Mode::Pass | Mode::Refuse | Mode::LoseAnswer | Mode::LoseAnswerTo(_) => return Ok(()),
+            Mode::Pass
+            | Mode::Refuse
+            | Mode::LoseAnswer
+            | Mode::LoseAnswerTo(_)
+            | Mode::LoseAnswerToLater(..) => return Ok(()),
         }
     }
 }
@@ -235,12 +246,20 @@ async fn pass_requests(
         let bytes = &buffer[..length];
         passed.extend_from_slice(bytes);
         let now = mode.borrow().clone();
-        if let Mode::LoseAnswerTo(wanted) = now {
+        let lose_at = match now {
+            Mode::LoseAnswerTo(wanted) => Some((wanted, None)),
+            Mode::LoseAnswerToLater(wanted, later) => Some((wanted, Some(later))),
+            _ => None,
+        };
+        if let Some((wanted, later)) = lose_at {
             if passed
                 .windows(wanted.len().max(1))
                 .any(|window| window == wanted)
             {
-                armed.send_replace(true);
+                let seen = shared.seen.fetch_add(1, Ordering::SeqCst);
+                if later.is_none_or(|later| later == seen) {
+                    armed.send_replace(true);
+                }
             }
             let kept = passed.len().saturating_sub(wanted.len().saturating_sub(1));
             passed.drain(..kept);
@@ -267,7 +286,7 @@ async fn pass_answers(
         }
         let lose = match &*mode.borrow() {
             Mode::LoseAnswer => true,
-            Mode::LoseAnswerTo(_) => *armed.borrow(),
+            Mode::LoseAnswerTo(_) | Mode::LoseAnswerToLater(..) => *armed.borrow(),
             Mode::Pass | Mode::Refuse | Mode::BlackHole | Mode::Delay(_) => false,
         };
         if lose {

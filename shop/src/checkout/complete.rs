@@ -7,7 +7,8 @@ use serde_json::json;
 use super::finalise::{Occasion, finalise_with};
 use super::model::{CompleteRequest, Completion, CompletionStatus};
 use super::prepare::{Prepared, prepare};
-use super::{Checkout, crash};
+use super::Checkout;
+use crate::crash::{self, Point};
 use crate::db::DbError;
 use crate::idempotency::{self, Claim, Key, StoredAnswer};
 use crate::orders::{Order, link, store as orders};
@@ -45,8 +46,8 @@ pub async fn complete(checkout: &Checkout, request: CompleteRequest) -> Result<A
     for _ in 0..ATTEMPTS {
         match prepare(checkout, &request, &key).await {
             Ok(Prepared::Draft { order, payment_id }) => {
-                crash::point("checkout.prepared");
-                return drive(checkout, &request, &key, &order, payment_id).await;
+                crash::here(Point::Prepared);
+                return drive(checkout, &request, &key, &order, payment_id, false).await;
             }
             Ok(Prepared::Answered(answer)) => {
                 return Ok(Answered {
@@ -118,7 +119,7 @@ async fn known(
         } => {
             // Its process died. The provider knows the payment by its id, so asking again asks for nothing new.
             let (order, payment) = begun(checkout, order_id).await?;
-            drive(checkout, request, key, &order, payment).await
+            drive(checkout, request, key, &order, payment, true).await
         }
         Claim::Fresh | Claim::InFlight | Claim::Resumed { reference: None } => {
             Err(ApiError::new(Code::IdempotencyInFlight).detail("repeat it in a second"))
@@ -142,15 +143,16 @@ async fn begun(checkout: &Checkout, order_id: i64) -> Result<(Order, Option<i64>
         .await
 }
 
-/// Pays a draft order and finalises it.
+/// Pays a draft order and finalises it; `again` where another process began with it and died.
 async fn drive(
     checkout: &Checkout,
     request: &CompleteRequest,
     key: &Key,
     order: &Order,
     payment_id: Option<i64>,
+    again: bool,
 ) -> Result<Answered, ApiError> {
-    let driven = pay_and_finalise(checkout, request, key, order, payment_id).await;
+    let driven = pay_and_finalise(checkout, request, key, order, payment_id, again).await;
     if let Err(error) = &driven {
         tracing::warn!(
             order_id = order.id,
@@ -176,6 +178,7 @@ async fn pay_and_finalise(
     key: &Key,
     order: &Order,
     payment_id: Option<i64>,
+    again: bool,
 ) -> Result<Answered, ApiError> {
     let mut second_step = None;
     if let (Some(payment_id), Some(choice)) = (payment_id, &request.body.payment) {
@@ -183,18 +186,21 @@ async fn pay_and_finalise(
             token: choice.token.clone(),
         };
         let return_url = link::return_url(&checkout.origin, &checkout.keys, order);
-        let standing = checkout
-            .payments
-            .authorise(payment_id, &method, &return_url)
-            .await?;
+        let payments = &checkout.payments;
+        let standing = if again {
+            payments
+                .authorise_again(payment_id, &method, &return_url)
+                .await?
+        } else {
+            payments.authorise(payment_id, &method, &return_url).await?
+        };
         if let Standing::ActionRequired(action) = standing {
             second_step = Some(action.url);
         }
     }
-    crash::point("checkout.paid");
+    crash::here(Point::Paid);
     let (_, decided) =
         finalise_with(checkout, order.id, Occasion::Payment, "customer", Some(key)).await?;
-    crash::point("checkout.placed");
     let answer = match decided {
         Some(answer) => answer,
         None => wait(checkout, key, order, second_step).await?,
@@ -237,6 +243,7 @@ async fn wait(
             )
         })
         .await;
+    crash::here(Point::Deferred);
     match kept {
         // Whether it was kept or not: whoever repeats is answered the same, from the row or from the order.
         Err(error) if error.code != Code::OutcomeUnknown => Err(error),

@@ -7,7 +7,8 @@ use sqlx::MySqlConnection;
 
 use super::cancel::{cancel_in, let_go_of_money};
 use super::model::{Completion, CompletionStatus, Finalised, reason};
-use super::{Checkout, crash, store};
+use super::{Checkout, store};
+use crate::crash::{self, Point};
 use crate::idempotency::{self, Key, StoredAnswer};
 use crate::orders::change::may;
 use crate::orders::{Order, OrderState, Transition, link, store as orders, transition};
@@ -76,7 +77,7 @@ pub(super) async fn finalise_with(
                         }
                         None => None,
                     };
-                    crash::point("checkout.placing");
+                    crash::here(Point::Placing);
                     Ok::<_, ApiError>((finalised, answer))
                 })
             })
@@ -89,7 +90,10 @@ pub(super) async fn finalise_with(
                     "the answer to a commit was lost; looking again"
                 );
             }
-            done => return done,
+            done => {
+                crash::here(Point::Placed);
+                return done;
+            }
         }
     }
 }

@@ -9,7 +9,6 @@
 pub mod cancel;
 pub mod complete;
 pub mod config;
-pub mod crash;
 pub mod finalise;
 pub(crate) mod form;
 pub mod model;

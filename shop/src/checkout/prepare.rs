@@ -8,9 +8,10 @@ use time::OffsetDateTime;
 
 use super::finalise::placed_answer;
 use super::model::{CompleteRequest, PaymentChoice, reason};
-use super::{Checkout, crash};
+use super::Checkout;
 use crate::cart::model::{Cart, CartState, Priced, RequirementCode};
 use crate::cart::{pricing, store as carts};
+use crate::crash::{self, Point};
 use crate::db::{DbError, MayBeDatabase};
 use crate::idempotency::{self, Claim, Key, StoredAnswer};
 use crate::notify::event::EventKind;
@@ -147,7 +148,7 @@ async fn attempt(
         Claim::Fresh => {}
         claim => return Ok(Prepared::Known(claim)),
     }
-    crash::point("checkout.claimed");
+    crash::here(Point::Claimed);
     let mut cart = carts::lock(connection, &request.cart)
         .await?
         .filter(|cart| cart.customer_id.is_none() || cart.customer_id == request.customer)
@@ -174,6 +175,7 @@ async fn attempt(
         &data,
     )
     .await?;
+    crash::here(Point::Drafted);
     idempotency::refer(connection, key, order_id).await?;
     let assessment =
         risk::assess(connection, &checkout.risk, order_id, Stage::BeforePayment).await?;
@@ -227,7 +229,7 @@ async fn attempt(
     if let Err(sold_out) = stock::hold(connection, order_id, &lines).await? {
         return Err(out_of_stock(&priced, sold_out.variant_id).into());
     }
-    crash::point("checkout.held");
+    crash::here(Point::Held);
     Ok(Prepared::Draft {
         order: Box::new(draft),
         payment_id,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::MySqlConnection;
+
 use super::model::{
     MethodInput, OperationKind, OperationState, PaymentState, Report, Standing, Status,
 };
@@ -10,6 +12,7 @@ use super::provider::{Confirming, Failure, Moving, Opening, Provider};
 use super::store::{self, NewOperation};
 use super::{AGAIN, LEASE, Payment, Payments, unknown_payment};
 use crate::catalog::model::Money;
+use crate::crash::{self, Point};
 use crate::db::DbError;
 use crate::web::error::{ApiError, Code};
 use crate::web::private::PublicId;
@@ -28,6 +31,8 @@ struct Begun {
     order_number: String,
     locale: String,
     operation: String,
+    /// Whether it was asked before, by a process that is gone.
+    again: bool,
 }
 
 enum Beginning {
@@ -51,29 +56,69 @@ impl Payments {
         method: &MethodInput,
         return_url: &str,
     ) -> Result<Standing, ApiError> {
+        self.authorise_in_task(payment_id, method, return_url, false)
+            .await
+    }
+
+    /// Goes on with a payment whose process died while it had it paid: what became of it is asked first, and where it was not paid it is
+    /// asked for again with the same keys. The caller knows that the process is gone.
+    ///
+    /// # Errors
+    /// As of [`Payments::authorise`].
+    pub async fn authorise_again(
+        &self,
+        payment_id: i64,
+        method: &MethodInput,
+        return_url: &str,
+    ) -> Result<Standing, ApiError> {
+        self.authorise_in_task(payment_id, method, return_url, true)
+            .await
+    }
+
+    async fn authorise_in_task(
+        &self,
+        payment_id: i64,
+        method: &MethodInput,
+        return_url: &str,
+        again: bool,
+    ) -> Result<Standing, ApiError> {
         let this = self.clone();
         let (method, return_url) = (method.clone(), return_url.to_owned());
         // In a task of its own: whoever asked may go away, and what the provider answers must be written all the same.
-        tokio::spawn(async move { this.authorise_once(payment_id, method, return_url).await })
-            .await
-            .unwrap_or_else(|_| Err(DbError::Aborted.into()))
+        tokio::spawn(async move {
+            let begun = match this.begin(payment_id, again).await? {
+                Beginning::Ask(begun) => *begun,
+                Beginning::Stands(payment) if again && payment.state.is_open() => {
+                    return Ok(this.look(payment_id).await?.0.standing());
+                }
+                Beginning::Stands(payment) => return Ok(payment.standing()),
+            };
+            this.authorise_once(begun, method, return_url).await
+        })
+        .await
+        .unwrap_or_else(|_| Err(DbError::Aborted.into()))
     }
 
     async fn authorise_once(
         &self,
-        payment_id: i64,
+        begun: Begun,
         method: MethodInput,
         return_url: String,
     ) -> Result<Standing, ApiError> {
-        let begun = match self.begin(payment_id).await? {
-            Beginning::Ask(begun) => *begun,
-            Beginning::Stands(payment) => return Ok(payment.standing()),
-        };
+        let payment_id = begun.payment.id;
         let Some(provider) = self.provider(&begun.payment.provider) else {
             return self.fail(payment_id, UNAVAILABLE).await;
         };
+        if begun.again && begun.payment.reference.is_some() {
+            let (payment, answered) = self.look(payment_id).await?;
+            if !answered || payment.state != PaymentState::Started {
+                return Ok(payment.standing());
+            }
+        }
         let opening = opening(&begun);
+        crash::here(Point::Asking);
         let opened = provider.open(&opening).await;
+        crash::here(Point::Opened);
         self.count(&*provider, "open", &opened);
         let reference = match opened {
             Ok(reference) => reference,
@@ -90,6 +135,7 @@ impl Payments {
         if !self.keep_reference(payment_id, &reference).await? {
             return Ok(self.payment(payment_id).await?.standing());
         }
+        crash::here(Point::Named);
         let confirming = Confirming {
             reference,
             key: begun.operation,
@@ -98,6 +144,7 @@ impl Payments {
             locale: begun.locale,
         };
         let confirmed = provider.confirm(&confirming).await;
+        crash::here(Point::Confirmed);
         self.count(&*provider, OperationKind::Authorize.name(), &confirmed);
         match confirmed {
             Ok(report) => Ok(self.record(payment_id, report).await?.payment.standing()),
@@ -114,7 +161,7 @@ impl Payments {
         }
     }
 
-    async fn begin(&self, payment_id: i64) -> Result<Beginning, ApiError> {
+    async fn begin(&self, payment_id: i64, again: bool) -> Result<Beginning, ApiError> {
         let operation = PublicId::random();
         self.db()
             .transaction(move |connection| {
@@ -124,33 +171,31 @@ impl Payments {
                         .ok_or_else(unknown_payment)?;
                     let asked = store::operations(connection, payment_id)
                         .await?
-                        .iter()
-                        .any(|known| known.kind == OperationKind::Authorize);
-                    if payment.state != PaymentState::Started || asked {
+                        .into_iter()
+                        .find(|known| known.kind == OperationKind::Authorize);
+                    if payment.state != PaymentState::Started || (asked.is_some() && !again) {
                         return Ok(Beginning::Stands(Box::new(payment)));
                     }
                     let (order_number, locale) =
                         store::order_of(connection, payment.order_id).await?;
-                    let row = NewOperation {
-                        public_id: operation.as_str(),
-                        payment_id,
-                        kind: OperationKind::Authorize,
-                        state: OperationState::Started,
-                        amount: payment.amount,
-                        is_last: false,
-                        reference: None,
-                        return_id: None,
-                        reason: "",
-                        actor: "customer",
+                    let again = asked.is_some();
+                    let operation = match asked {
+                        Some(asked) => {
+                            store::operation_renew(connection, asked.id).await?;
+                            asked.public_id
+                        }
+                        None => {
+                            ask_first(connection, &payment, operation).await?;
+                            operation.to_string()
+                        }
                     };
-                    // It is looked after together with its payment, which has the time for it.
-                    store::operation_insert(connection, &row, None).await?;
                     store::schedule(connection, payment_id, Some(LEASE)).await?;
                     Ok(Beginning::Ask(Box::new(Begun {
                         payment,
                         order_number,
                         locale,
-                        operation: operation.to_string(),
+                        operation,
+                        again,
                     })))
                 })
             })
@@ -227,9 +272,11 @@ impl Payments {
         };
         let reported = provider.report(&reference).await;
         self.count(&*provider, "report", &reported);
+        crash::here(Point::Reported);
         match reported {
             Ok(report) => {
                 let recorded = self.record(payment_id, report).await?;
+                crash::here(Point::Found);
                 Ok((recorded.payment, true))
             }
             Err(failure) => {
@@ -283,6 +330,7 @@ impl Payments {
         };
         let reported = provider.report(&reference).await;
         self.count(&*provider, "report", &reported);
+        crash::here(Point::Reported);
         let report = match reported {
             Ok(report) => report,
             Err(failure) => {
@@ -292,13 +340,41 @@ impl Payments {
         };
         if report.status != Status::Waiting {
             self.record(payment.id, report).await?;
+            crash::here(Point::Found);
             return Ok(());
         }
-        if age >= NEVER_ARRIVED {
+        if age >= NEVER_ARRIVED && self.give_up(payment.id).await? {
             // The confirmation may still be on its way, so that the payment is closed at the provider before it is closed here.
             self.close(payment, &*provider, &reference, &key).await?;
         }
         Ok(())
+    }
+
+    /// Notes that a payment is about to be closed: from now on nobody goes on with it. False when somebody has just done so.
+    async fn give_up(&self, payment_id: i64) -> Result<bool, ApiError> {
+        self.db()
+            .transaction(move |connection| {
+                Box::pin(async move {
+                    let mut payment = store::lock(connection, payment_id)
+                        .await?
+                        .ok_or_else(unknown_payment)?;
+                    let asked = store::operations(connection, payment_id)
+                        .await?
+                        .into_iter()
+                        .find(|known| known.kind == OperationKind::Authorize);
+                    if !payment.state.is_open()
+                        || asked.is_none_or(|asked| asked.age < NEVER_ARRIVED)
+                    {
+                        return Ok(false);
+                    }
+                    if payment.state == PaymentState::Started {
+                        payment.state = PaymentState::Unknown;
+                        store::update(connection, &payment).await?;
+                    }
+                    Ok::<_, ApiError>(true)
+                })
+            })
+            .await
     }
 
     async fn close(
@@ -368,6 +444,29 @@ impl Payments {
         };
         self.metrics().asked(provider.name(), kind, result);
     }
+}
+
+/// Records that a provider is about to be asked whether a payment can be paid.
+async fn ask_first(
+    connection: &mut MySqlConnection,
+    payment: &Payment,
+    operation: PublicId,
+) -> Result<(), sqlx::Error> {
+    let row = NewOperation {
+        public_id: operation.as_str(),
+        payment_id: payment.id,
+        kind: OperationKind::Authorize,
+        state: OperationState::Started,
+        amount: payment.amount,
+        is_last: false,
+        reference: None,
+        return_id: None,
+        reason: "",
+        actor: "customer",
+    };
+    // It is looked after together with its payment, which has the time for it.
+    store::operation_insert(connection, &row, None).await?;
+    Ok(())
 }
 
 fn opening(begun: &Begun) -> Opening {

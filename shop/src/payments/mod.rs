@@ -282,12 +282,7 @@ impl Payments {
         connection: &mut MySqlConnection,
         order_id: i64,
     ) -> Result<(), sqlx::Error> {
-        for payment in store::of_order(connection, order_id).await? {
-            if !payment.state.is_open() {
-                store::schedule(connection, payment.id, None).await?;
-            }
-        }
-        Ok(())
+        store::unschedule_settled(connection, order_id).await
     }
 
     pub(crate) async fn run_after(&self, order_id: i64) -> Result<(), ApiError> {

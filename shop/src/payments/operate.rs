@@ -17,6 +17,7 @@ use super::record::{Locked, lock, settle};
 use super::store::{self, NewOperation};
 use super::{AGAIN, LEASE, Payments, unknown_payment};
 use crate::catalog::model::Money;
+use crate::crash::{self, Point};
 use crate::db::DbError;
 use crate::outbox::{self, Topic};
 use crate::web::error::{ApiError, Code};
@@ -373,6 +374,7 @@ impl Payments {
     }
 
     async fn carry_out_once(&self, public_id: &str) -> Result<(), ApiError> {
+        crash::here(Point::OperationRecorded);
         let operation = self.operation(public_id).await?;
         if !operation.state.is_open() || operation.kind == OperationKind::Authorize {
             return Ok(());
@@ -439,8 +441,13 @@ impl Payments {
             OperationKind::Authorize => return Ok(()),
         };
         self.count(provider, operation.kind.name(), &answer);
+        crash::here(Point::OperationAnswered);
         match answer {
-            Ok(outcome) => self.settle(operation, outcome).await,
+            Ok(outcome) => {
+                self.settle(operation, outcome).await?;
+                crash::here(Point::OperationSettled);
+                Ok(())
+            }
             Err(Failure::Refused { code }) => {
                 // It may have been done, by somebody at the provider or by a question of ours that was thought lost.
                 self.look(operation.payment_id).await?;

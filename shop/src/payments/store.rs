@@ -43,6 +43,8 @@ const UPDATE: &str = "UPDATE payment SET state = ?, authorized = ?, next_action 
      fingerprint = COALESCE(?, fingerprint), failure_code = ?, version = version + 1 WHERE id = ?";
 const SCHEDULE: &str =
     "UPDATE payment SET next_check_at = NOW(6) + INTERVAL ? MICROSECOND WHERE id = ?";
+const UNSCHEDULE_SETTLED: &str = "UPDATE payment SET next_check_at = NULL \
+     WHERE order_id = ? AND state NOT IN ('started', 'unknown', 'action_required')";
 const CLAIM: &str = "UPDATE payment SET next_check_at = NOW(6) + INTERVAL ? MICROSECOND, checks = checks + 1 \
      WHERE id = ? AND next_check_at <= NOW(6)";
 const DUE: &str = "SELECT id FROM payment FORCE INDEX (payment_next_check) WHERE next_check_at <= NOW(6) ORDER BY next_check_at LIMIT ?";
@@ -75,6 +77,8 @@ const OPERATION_CLAIM: &str = "UPDATE payment_operation SET next_check_at = NOW(
      WHERE id = ? AND state IN ('started', 'unknown') AND next_check_at <= NOW(6)";
 const OPERATION_SETTLE: &str = "UPDATE payment_operation SET state = ?, reference = COALESCE(?, reference), failure_code = ?, \
      next_check_at = NOW(6) + INTERVAL ? MICROSECOND WHERE id = ? AND state IN ('started', 'unknown')";
+// An authorisation that is asked for again is as old as the last question.
+const OPERATION_RENEW: &str = "UPDATE payment_operation SET created_at = NOW(6) WHERE id = ?";
 const OPERATION_REVOKE: &str = "UPDATE payment_operation SET state = 'failed', failure_code = ? WHERE id = ? AND state = 'succeeded'";
 const OPERATIONS_DUE: &str = "SELECT id FROM payment_operation FORCE INDEX (payment_operation_next_check) \
      WHERE next_check_at <= NOW(6) ORDER BY next_check_at LIMIT ?";
@@ -101,6 +105,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("payment_set_reference", SET_REFERENCE),
     ("payment_update", UPDATE),
     ("payment_schedule", SCHEDULE),
+    ("payment_unschedule_settled", UNSCHEDULE_SETTLED),
     ("payment_claim", CLAIM),
     ("payment_due", DUE),
     ("payment_count_open", COUNT_OPEN),
@@ -116,6 +121,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("payment_operations", OPERATIONS),
     ("payment_operation_claim", OPERATION_CLAIM),
     ("payment_operation_settle", OPERATION_SETTLE),
+    ("payment_operation_renew", OPERATION_RENEW),
     ("payment_operation_revoke", OPERATION_REVOKE),
     ("payment_operations_due", OPERATIONS_DUE),
     ("payment_sums", SUMS),
@@ -410,6 +416,21 @@ pub async fn schedule(
     Ok(())
 }
 
+/// Says that nobody needs to look after the payments of an order of which it is known what became.
+///
+/// # Errors
+/// What the database answers.
+pub async fn unschedule_settled(
+    connection: &mut MySqlConnection,
+    order_id: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(UNSCHEDULE_SETTLED)
+        .bind(order_id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Takes a payment that is due for oneself, for so long. False when another has.
 ///
 /// # Errors
@@ -667,6 +688,18 @@ pub async fn operation_settle(
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// An operation is asked for again, so that its age begins anew.
+///
+/// # Errors
+/// What the database answers.
+pub async fn operation_renew(connection: &mut MySqlConnection, id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(OPERATION_RENEW)
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// An operation that had succeeded has come to nothing at the provider.

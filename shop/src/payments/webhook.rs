@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::provider::Forged;
 use super::{Payments, store, store_event};
+use crate::crash::{self, Point};
 use crate::db::DbError;
 use crate::web::error::{ApiError, Code, Problem};
 use crate::web::private::{Answer, PrivateState};
@@ -60,6 +61,7 @@ impl Payments {
                 })
             })
             .await?;
+        crash::here(Point::MessageKept);
         self.metrics()
             .message(name, if is_new { "taken" } else { "repeated" });
         Ok(if is_new {
@@ -99,6 +101,7 @@ impl Payments {
                 }
             }
         }
+        crash::here(Point::MessageProcessed);
         let mut primary = self.db().primary().await?;
         Ok(store_event::done(&mut primary.connection, provider_name, event_id).await?)
     }

@@ -14,7 +14,15 @@ const DATABASE: &str = "panono_demo";
 const PORT: u16 = 8080;
 /// What the demo's token allows.
 const SCOPES: &str = "read:catalog,write:products,write:prices,write:stock,write:categories,write:publication,\
-write:cache,read:audit";
+write:cache,read:audit,read:orders,write:orders,read:payments,capture:payments,refund:payments,read:shipments,\
+write:shipments,read:returns,write:returns,read:customers,read:promotions,write:promotions,read:shipping,write:shipping,\
+read:taxes,write:taxes,read:risk,write:risk,read:webhooks,write:webhooks";
+/// Cards of the test provider that a newcomer tries first: numbers, and what happens.
+const CARDS: &[(&str, &str)] = &[
+    ("4242 4242 4242 4242", "is accepted"),
+    ("4000 0000 0000 3220", "needs a second step"),
+    ("4000 0000 0000 0002", "is declined; docs/payments.md has more"),
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -62,6 +70,14 @@ async fn main() -> Result<()> {
     println!("  storefront   {}/en", stack.edge.url());
     println!("  staff        {}/api/v1/admin", stack.edge.url());
     println!("  token        {}", token.trim());
+    for (line, (number, what)) in CARDS.iter().enumerate() {
+        let name = if line == 0 { "cards" } else { "" };
+        println!("  {name:<12} {number} {what}");
+    }
+    println!(
+        "  coupon       {}",
+        panono_shop::seed::selling::COUPON
+    );
     println!("  API          {}/openapi.json", stack.edge.url());
     println!("  mails        {} (.html to look at)", mails.display());
     println!("  metrics      {}/metrics", first.operations_url());

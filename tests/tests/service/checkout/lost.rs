@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use panono_tests::market::{Buyer, GOOD_CARD, Market};
+use anyhow::{Context, Result, ensure};
+use panono_tests::market::{Buyer, Cart, GOOD_CARD, Market};
 use panono_tests::mysql::{TestDatabase, faulted_group};
 use panono_tests::proxy::{Mode, Proxy};
 use panono_tests::valkey::Valkey;
@@ -14,6 +14,8 @@ use panono_tests::wait::wait_until;
 use super::{counted, market, order_all};
 
 const LIMIT: Duration = Duration::from_secs(180);
+/// Far more than a checkout has.
+const MOST_COMMITS: u64 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
@@ -27,6 +29,7 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
     let proxy = Proxy::start(address.parse()?).await?;
     let through = url.replace(address, &proxy.address().to_string());
     let separator = if through.contains('?') { '&' } else { '?' };
+    let direct = market.environment.clone();
     market.environment = panono_tests::shop::Environment::default()
         .with(
             "PANONO_DATABASE_WRITER_URL",
@@ -34,37 +37,94 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
         )
         .with("PANONO_PAYMENTS_TEST", "true");
     let shop = market.environment.serve().await?;
+    // It reaches the database by itself.
+    let _worker = direct.worker().await?;
     let buyer = Buyer::at(&shop.url());
-    let mut lost = 0;
-    for number in 0..12 {
+    // The first COMMIT of a checkout, the second … until there is none more.
+    let mut orders = 0;
+    loop {
         let cart = market.cart(&[(market.variants[0], 1)], None).await?;
-        let order = {
-            let (buyer, cart) = (buyer.clone(), cart.clone());
-            tokio::spawn(async move { buyer.order(&cart, &cart.id, GOOD_CARD).await })
-        };
-        // Some lose the answer to the first commit, some that to a later one.
         let before = proxy.lost_answers();
-        if number % 3 != 2 {
-            proxy.set(Mode::LoseAnswerTo(b"COMMIT".to_vec())).await?;
-            let first = wait_until("an answer to be lost", LIMIT, async || {
-                proxy.lost_answers() > before || order.is_finished()
-            });
-            first.await?;
-            proxy.set(Mode::Pass).await?;
+        proxy
+            .set(Mode::LoseAnswerToLater(b"COMMIT".to_vec(), orders))
+            .await?;
+        // Whatever was answered, if anything was: a good client asks again with the same key.
+        let _ = buyer.order(&cart, &cart.id, GOOD_CARD).await;
+        proxy.set(Mode::Pass).await?;
+        ended(&buyer, &market, &cart)
+            .await
+            .with_context(|| format!("COMMIT {orders}"))?;
+        orders += 1;
+        if proxy.lost_answers() == before {
+            break;
         }
-        lost += proxy.lost_answers() - before;
-        let _ = order.await?;
-        buyer.insist(&cart, LIMIT).await?;
+        ensure!(orders < MOST_COMMITS, "a checkout commits without end");
     }
-    assert!(lost > 0, "no answer was lost");
-    assert_eq!(market.count("SELECT COUNT(*) FROM orders").await?, 12);
-    assert_eq!(
-        market
-            .count("SELECT COUNT(*) FROM payment WHERE state IN ('authorized','captured')")
-            .await?,
-        12
-    );
+    // Prepare, the two of the payment and the provider's own two, what it said, finalise.
+    assert!(orders > 7, "only {orders} orders");
+    let orders = i64::try_from(orders)?;
+    let placed = "SELECT COUNT(*) FROM orders WHERE state = 'placed'";
+    assert_eq!(market.count(placed).await?, orders);
+    wait_until("every order to be paid", LIMIT, async || {
+        let paid = market
+            .count("SELECT COUNT(*) FROM test_payment WHERE captured > 0")
+            .await
+            .map_err(|error| error.to_string())?;
+        if paid == orders {
+            Ok(())
+        } else {
+            Err(format!("{paid} of {orders}"))
+        }
+    })
+    .await?;
+    for (wrong, statement) in [
+        (
+            "more than one order of a cart was paid",
+            "SELECT COUNT(*) FROM test_payment t JOIN orders o ON o.number = t.order_number WHERE t.authorized > 0 AND o.state <> 'placed'",
+        ),
+        (
+            "captured twice",
+            "SELECT COUNT(*) FROM (SELECT reference FROM test_payment_effect WHERE kind = 'capture' GROUP BY reference HAVING COUNT(*) > 1) twice",
+        ),
+    ] {
+        assert_eq!(market.count(statement).await?, 0, "{wrong}");
+    }
     market.check().await
+}
+
+/// Asks again with the same key until it is decided what became of a cart, and orders it anew if it came to nothing.
+async fn ended(buyer: &Buyer, market: &Market, cart: &Cart) -> Result<()> {
+    let reply = wait_until("a final answer", LIMIT, async || {
+        let reply = buyer
+            .order(cart, &cart.id, GOOD_CARD)
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        match reply.status.as_u16() {
+            201 | 202 | 402 => Ok(reply),
+            _ => Err(format!("{reply:?}")),
+        }
+    })
+    .await?;
+    match reply.status.as_u16() {
+        201 => return Ok(()),
+        // The provider did not say: the order's page tells when it has.
+        202 => {
+            let number = reply.body["number"].as_str().context("no number")?;
+            return wait_until("the order to be placed", LIMIT, async || {
+                let state: String = sqlx::query_scalar("SELECT state FROM orders WHERE number = ?")
+                    .bind(number)
+                    .fetch_one(&market.pool)
+                    .await?;
+                ensure!(state == "placed", "{state}");
+                anyhow::Ok(())
+            })
+            .await;
+        }
+        _ => {}
+    }
+    let again = buyer.order(cart, "again", GOOD_CARD).await?;
+    ensure!(again.placed().is_some(), "{reply:?}, then {again:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

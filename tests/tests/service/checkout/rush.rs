@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use panono_tests::fake::stripe::{FakeStripe, WEBHOOK_SECRET};
+use panono_tests::http;
 use panono_tests::market::{BAD_CARD, Buyer, GOOD_CARD};
 use panono_tests::wait::wait_until;
-use serde_json::json;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::{counted, market, order_all, others};
+use crate::payments::with_stripe;
 
 const CONNECTIONS: usize = 64;
 const LIMIT: Duration = Duration::from_secs(90);
@@ -211,5 +216,74 @@ async fn messages_of_the_provider_that_race_the_request_place_an_order_once() ->
             .await?,
         0
     );
+    market.check().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_races_the_shopper_who_returns_places_an_order_once() -> Result<()> {
+    const ORDERS: i64 = 20;
+    let (_database, mut market) = market(1, 1_000).await?;
+    let stripe = FakeStripe::start().await;
+    market.environment = with_stripe(&market.environment, &stripe.url());
+    let shop = market.environment.serve().await?;
+    let buyer = Buyer::at(&shop.url());
+    for _ in 0..ORDERS {
+        let cart = market.cart(&[(market.variants[0], 1)], None).await?;
+        let body = json!({ "expected_total": cart.total, "payment": { "provider": "stripe", "token": "pm_card_threeDSecure2Required" } });
+        let waiting = buyer.send(&cart.id, Some("key"), &body).await?;
+        assert_eq!(waiting.body["status"], "action_required", "{waiting:?}");
+    }
+    let race = async |intent: Value| {
+        let id = intent["id"].as_str().context("no id")?;
+        let back = intent["next_action"]["redirect_to_url"]["return_url"]
+            .as_str()
+            .context("no way back")?;
+        stripe.authenticate(id, true);
+        let event = stripe
+            .events()
+            .into_iter()
+            .rfind(|event| event["data"]["object"]["id"] == id)
+            .context("Stripe tells nothing")?;
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let url = shop.url();
+        let tell = async || stripe.send(&url, &event, WEBHOOK_SECRET, now).await;
+        let come_back = async || {
+            let answer = http::client().get(back).send().await?;
+            let to = answer.headers().get("location").context("no order")?;
+            anyhow::Ok(to.to_str()?.to_owned())
+        };
+        let (told, one, again, other) = tokio::join!(tell(), come_back(), tell(), come_back());
+        assert_eq!((told?, again?), (200, 200));
+        for to in [one?, other?] {
+            ensure!(to.ends_with("placed=1"), "{to}");
+        }
+        anyhow::Ok(())
+    };
+    stream::iter(stripe.intents())
+        .map(race)
+        .buffer_unordered(8)
+        .try_collect::<()>()
+        .await?;
+    let placed = "SELECT COUNT(*) FROM order_event WHERE kind = 'order.placed'";
+    assert_eq!(market.count(placed).await?, ORDERS);
+    let _worker = market.environment.worker().await?;
+    wait_until("every order to be paid", LIMIT, async || {
+        let paid = market
+            .count("SELECT COUNT(*) FROM orders WHERE state = 'placed' AND payment_state = 'paid'")
+            .await
+            .map_err(|error| error.to_string())?;
+        if paid == ORDERS {
+            Ok(())
+        } else {
+            Err(format!("{paid} paid"))
+        }
+    })
+    .await?;
+    let total: i64 = stripe
+        .intents()
+        .iter()
+        .filter_map(|intent| intent["amount"].as_i64())
+        .sum();
+    assert_eq!(stripe.sum("capture"), total);
     market.check().await
 }

@@ -27,7 +27,7 @@ async fn market() -> Result<(TestDatabase<'static>, Market)> {
 }
 
 /// The shop with Stripe at this address.
-fn with_stripe(environment: &Environment, url: &str) -> Environment {
+pub(crate) fn with_stripe(environment: &Environment, url: &str) -> Environment {
     environment
         .clone()
         .with("PANONO_STRIPE_SECRET_KEY", SECRET_KEY)
