@@ -62,7 +62,7 @@ const INVARIANTS: &[(&str, &str)] = &[
     ),
     (
         "a cart that was ordered has its order",
-        "SELECT COUNT(*) FROM cart c WHERE c.state = 'ordered' AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.cart_id = c.id AND o.state <> 'cancelled')",
+        "SELECT COUNT(*) FROM cart c WHERE c.state = 'ordered' AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.cart_id = c.id AND o.placed_at IS NOT NULL)",
     ),
 ];
 
