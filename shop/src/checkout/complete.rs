@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::Checkout;
 use super::finalise::{Occasion, finalise_with};
 use super::model::{CompleteRequest, Completion, CompletionStatus};
 use super::prepare::{Prepared, prepare};
-use super::Checkout;
 use crate::crash::{self, Point};
 use crate::db::DbError;
 use crate::idempotency::{self, Claim, Key, StoredAnswer};

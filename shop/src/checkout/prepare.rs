@@ -6,9 +6,9 @@ use serde_json::json;
 use sqlx::MySqlConnection;
 use time::OffsetDateTime;
 
+use super::Checkout;
 use super::finalise::placed_answer;
 use super::model::{CompleteRequest, PaymentChoice, reason};
-use super::Checkout;
 use crate::cart::model::{Cart, CartState, Priced, RequirementCode};
 use crate::cart::{pricing, store as carts};
 use crate::crash::{self, Point};

@@ -21,7 +21,10 @@ read:taxes,write:taxes,read:risk,write:risk,read:webhooks,write:webhooks";
 const CARDS: &[(&str, &str)] = &[
     ("4242 4242 4242 4242", "is accepted"),
     ("4000 0000 0000 3220", "needs a second step"),
-    ("4000 0000 0000 0002", "is declined; docs/payments.md has more"),
+    (
+        "4000 0000 0000 0002",
+        "is declined; docs/payments.md has more",
+    ),
 ];
 
 #[tokio::main]
@@ -74,10 +77,7 @@ async fn main() -> Result<()> {
         let name = if line == 0 { "cards" } else { "" };
         println!("  {name:<12} {number} {what}");
     }
-    println!(
-        "  coupon       {}",
-        panono_shop::seed::selling::COUPON
-    );
+    println!("  coupon       {}", panono_shop::seed::selling::COUPON);
     println!("  API          {}/openapi.json", stack.edge.url());
     println!("  mails        {} (.html to look at)", mails.display());
     println!("  metrics      {}/metrics", first.operations_url());

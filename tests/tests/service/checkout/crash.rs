@@ -293,7 +293,7 @@ impl Bed {
             ensure!(status == wanted, "{status}: {body}");
             anyhow::Ok(body)
         };
-        let first = wait_until("the answer", LIMIT, again).await?;
+        let first = wait_until("the answer", LIMIT, async || again().await).await?;
         match died.scene {
             Scene::Order | Scene::Capture => ensure!(again().await? == first),
             Scene::SecondStep => {
@@ -367,12 +367,8 @@ async fn whoever_repeats_the_request_gets_one_order() -> Result<()> {
     let bed = Bed::new().await?;
     let died = bed.die_everywhere().await?;
     // Shoppers need no worker.
-    let of_shoppers = |died: &&Died| {
-        matches!(
-            died.scene,
-            Scene::Order | Scene::SecondStep | Scene::Return
-        )
-    };
+    let of_shoppers =
+        |died: &&Died| matches!(died.scene, Scene::Order | Scene::SecondStep | Scene::Return);
     for died in died.iter().filter(of_shoppers) {
         bed.repeat(died)
             .await
@@ -429,7 +425,11 @@ async fn a_worker_that_dies_is_followed_by_another() -> Result<()> {
             .count("SELECT COUNT(*) FROM orders WHERE state = 'placed' AND payment_state = 'paid'")
             .await
             .map_err(|error| error.to_string())?;
-        if paid == orders { Ok(()) } else { Err(format!("{paid} of {orders}")) }
+        if paid == orders {
+            Ok(())
+        } else {
+            Err(format!("{paid} of {orders}"))
+        }
     })
     .await?;
     let captured = "SELECT COUNT(*) FROM test_payment_effect WHERE kind = 'capture'";

@@ -233,7 +233,9 @@ async fn a_message_that_races_the_shopper_who_returns_places_an_order_once() -> 
         let waiting = buyer.send(&cart.id, Some("key"), &body).await?;
         assert_eq!(waiting.body["status"], "action_required", "{waiting:?}");
     }
-    let race = async |intent: Value| {
+    let url = shop.url();
+    let (stripe, url) = (&stripe, url.as_str());
+    let race = |intent: Value| async move {
         let id = intent["id"].as_str().context("no id")?;
         let back = intent["next_action"]["redirect_to_url"]["return_url"]
             .as_str()
@@ -245,8 +247,7 @@ async fn a_message_that_races_the_shopper_who_returns_places_an_order_once() -> 
             .rfind(|event| event["data"]["object"]["id"] == id)
             .context("Stripe tells nothing")?;
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        let url = shop.url();
-        let tell = async || stripe.send(&url, &event, WEBHOOK_SECRET, now).await;
+        let tell = async || stripe.send(url, &event, WEBHOOK_SECRET, now).await;
         let come_back = async || {
             let answer = http::client().get(back).send().await?;
             let to = answer.headers().get("location").context("no order")?;
