@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use panono_shop::web::private::PublicId;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -19,6 +19,8 @@ pub const PRICE: i64 = 1000;
 pub const SHIPPING: i64 = 500;
 /// A card of the test provider that is accepted.
 pub const GOOD_CARD: &str = "4242424242424242";
+/// So often a good client orders anew.
+const MOST_KEYS: u32 = 5;
 /// One that is declined.
 pub const BAD_CARD: &str = "4000000000000002";
 
@@ -286,23 +288,57 @@ impl Buyer {
         self.send(&cart.id, Some(key), &body).await
     }
 
-    /// Orders a cart as a good client does: the same request with the same key again, until the order is placed. Answers its
-    /// number.
+    /// Orders a cart as a good client does: the same key again until there is a final answer, a look at the order where the
+    /// provider has not said yet, and a new key where it came to nothing. Answers the number of the order that was placed.
     ///
     /// # Errors
-    /// When it is not placed in time, with the last answer.
+    /// When none is placed in time, with the last answer.
     pub async fn insist(&self, cart: &Cart, limit: Duration) -> Result<String> {
         let start = Instant::now();
+        let mut key = 0;
         loop {
-            let last = match self.order(cart, &cart.id, GOOD_CARD).await {
-                Ok(reply) => match reply.placed() {
-                    Some(number) => return Ok(number.to_owned()),
-                    None => format!("{reply:?}"),
+            let last = match self.order(cart, &format!("key-{key}"), GOOD_CARD).await {
+                Ok(reply) => match self.became(&reply).await {
+                    Ok(Some(number)) => return Ok(number),
+                    Ok(None) => {
+                        key += 1;
+                        format!("{reply:?}")
+                    }
+                    Err(error) => format!("{reply:?}: {error:#}"),
                 },
                 Err(error) => format!("{error:#}"),
             };
-            ensure!(start.elapsed() < limit, "not placed in {limit:?}: {last}");
+            ensure!(
+                start.elapsed() < limit && key < MOST_KEYS,
+                "not placed in {:?} under {} keys: {last}",
+                start.elapsed(),
+                key + 1
+            );
             tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// What became of an attempt: the number of the order that was placed, or nothing.
+    async fn became(&self, reply: &Reply) -> Result<Option<String>> {
+        let number = reply.body["number"].as_str().map(str::to_owned);
+        match reply.status.as_u16() {
+            201 => return Ok(Some(number.context("no number")?)),
+            202 => {}
+            402 => return Ok(None),
+            _ => bail!("not final"),
+        }
+        let (number, url) = (number.context("no number")?, reply.body["url"].as_str());
+        let link = url
+            .and_then(|url| url.split_once("key="))
+            .context("no link")?
+            .1;
+        let url = format!("{}/api/v1/orders/{number}?key={link}", self.base);
+        let answer = self.client.get(url).send().await?.error_for_status()?;
+        let order: Value = answer.json().await?;
+        match order["state"].as_str() {
+            Some("placed") => Ok(Some(number)),
+            Some("cancelled") => Ok(None),
+            _ => bail!("not decided"),
         }
     }
 

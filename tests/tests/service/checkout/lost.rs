@@ -5,13 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use panono_tests::http;
-use panono_tests::market::{Buyer, Cart, GOOD_CARD, Market};
+use panono_tests::market::{Buyer, GOOD_CARD, Market};
 use panono_tests::mysql::{TestDatabase, faulted_group};
 use panono_tests::proxy::{Mode, Proxy};
 use panono_tests::valkey::Valkey;
 use panono_tests::wait::wait_until;
-use serde_json::Value;
 
 use super::{counted, market, order_all};
 
@@ -53,7 +51,8 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
         // Whatever was answered, if anything was: a good client asks again with the same key.
         let _ = buyer.order(&cart, "key-0", GOOD_CARD).await;
         proxy.set(Mode::Pass).await?;
-        ended(&shop.url(), &cart)
+        buyer
+            .insist(&cart, LIMIT)
             .await
             .with_context(|| format!("COMMIT {orders}"))?;
         orders += 1;
@@ -94,50 +93,6 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
     market.check().await
 }
 
-/// Orders a cart as a good client does: the same key until there is a final answer, the order's address where the provider has
-/// not said yet, and a new key where it came to nothing. Answers the order's number.
-async fn ended(base: &str, cart: &Cart) -> Result<String> {
-    const KEYS: usize = 5;
-    let buyer = Buyer::at(base);
-    let mut last = String::new();
-    for attempt in 0..KEYS {
-        let key = format!("key-{attempt}");
-        let reply = wait_until("a final answer", LIMIT, async || {
-            let reply = buyer
-                .order(cart, &key, GOOD_CARD)
-                .await
-                .map_err(|error| format!("{error:#}"))?;
-            match reply.status.as_u16() {
-                201 | 202 | 402 => Ok(reply),
-                _ => Err(format!("{reply:?}")),
-            }
-        })
-        .await?;
-        if let Some(number) = reply.placed() {
-            return Ok(number.to_owned());
-        }
-        if reply.status == 202 {
-            let number = reply.body["number"].as_str().context("no number")?;
-            let url = reply.body["url"].as_str().context("no address")?;
-            let link = url.split_once("key=").context("no key")?.1;
-            let url = format!("{base}/api/v1/orders/{number}?key={link}");
-            let state = wait_until("the payment to be decided", LIMIT, async || {
-                let answer = http::client().get(&url).send().await?;
-                let order: Value = answer.error_for_status()?.json().await?;
-                let state = order["state"].as_str().context("no state")?;
-                ensure!(state != "pending", "{order}");
-                anyhow::Ok(state.to_owned())
-            })
-            .await?;
-            if state == "placed" {
-                return Ok(number.to_owned());
-            }
-        }
-        last = format!("{reply:?}");
-    }
-    anyhow::bail!("not placed under {KEYS} keys: {last}")
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn acknowledged_orders_survive_the_primary() -> Result<()> {
     let group = faulted_group().await?;
@@ -156,16 +111,16 @@ async fn acknowledged_orders_survive_the_primary() -> Result<()> {
     let acknowledged = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..64)
         .map(|_| {
-            let (carts, next, base, acknowledged) = (
+            let (carts, next, buyer, acknowledged) = (
                 Arc::clone(&carts),
                 Arc::clone(&next),
-                shop.url(),
+                Buyer::at(&shop.url()),
                 Arc::clone(&acknowledged),
             );
             tokio::spawn(async move {
                 let mut numbers = Vec::new();
                 while let Some(cart) = carts.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let number = ended(&base, cart).await?;
+                    let number = buyer.insist(cart, LIMIT).await?;
                     acknowledged.fetch_add(1, Ordering::Relaxed);
                     numbers.push(number);
                 }
