@@ -17,6 +17,8 @@ pub enum LogFormat {
 /// How connections to the database are protected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DatabaseTls {
+    /// No TLS, where something else protects what passes: a loopback, a mesh.
+    Disabled,
     /// TLS if the server offers it, without checking who it is.
     Preferred,
     /// TLS, without checking who the server is.

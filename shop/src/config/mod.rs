@@ -299,6 +299,7 @@ fn protect(
     problems: &mut Collector,
 ) -> MySqlConnectOptions {
     match (args.database_tls, &args.database_ca) {
+        (DatabaseTls::Disabled, _) => options.ssl_mode(MySqlSslMode::Disabled),
         (DatabaseTls::Preferred, _) => options.ssl_mode(MySqlSslMode::Preferred),
         (DatabaseTls::Required, _) => options.ssl_mode(MySqlSslMode::Required),
         (DatabaseTls::VerifyCa, Some(file)) => {

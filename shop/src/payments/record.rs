@@ -334,6 +334,8 @@ async fn succeeded(
             if payment.state.is_open() {
                 payment.state = PaymentState::Failed;
                 payment.failure_code = Some(VOIDED.to_owned());
+                // Nobody reports on a payment that is settled, so that its authorisation would stay open for ever.
+                store::authorisation_void(connection, payment.id, VOIDED).await?;
             } else if payment.state == PaymentState::Authorized {
                 payment.state = PaymentState::Voided;
             }

@@ -79,6 +79,8 @@ const OPERATION_SETTLE: &str = "UPDATE payment_operation SET state = ?, referenc
      next_check_at = NOW(6) + INTERVAL ? MICROSECOND WHERE id = ? AND state IN ('started', 'unknown')";
 // An authorisation that is asked for again is as old as the last question.
 const OPERATION_RENEW: &str = "UPDATE payment_operation SET created_at = NOW(6) WHERE id = ?";
+const AUTHORISATION_VOID: &str = "UPDATE payment_operation SET state = 'failed', failure_code = ?, next_check_at = NULL \
+     WHERE payment_id = ? AND kind = 'authorize' AND state IN ('started', 'unknown')";
 const OPERATION_REVOKE: &str = "UPDATE payment_operation SET state = 'failed', failure_code = ? WHERE id = ? AND state = 'succeeded'";
 const OPERATIONS_DUE: &str = "SELECT id FROM payment_operation FORCE INDEX (payment_operation_next_check) \
      WHERE next_check_at <= NOW(6) ORDER BY next_check_at LIMIT ?";
@@ -122,6 +124,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("payment_operation_claim", OPERATION_CLAIM),
     ("payment_operation_settle", OPERATION_SETTLE),
     ("payment_operation_renew", OPERATION_RENEW),
+    ("payment_authorisation_void", AUTHORISATION_VOID),
     ("payment_operation_revoke", OPERATION_REVOKE),
     ("payment_operations_due", OPERATIONS_DUE),
     ("payment_sums", SUMS),
@@ -697,6 +700,23 @@ pub async fn operation_settle(
 pub async fn operation_renew(connection: &mut MySqlConnection, id: i64) -> Result<(), sqlx::Error> {
     sqlx::query(OPERATION_RENEW)
         .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Settles the question whether a payment can be paid, because the payment was given up before there was an answer.
+///
+/// # Errors
+/// What the database answers.
+pub async fn authorisation_void(
+    connection: &mut MySqlConnection,
+    payment_id: i64,
+    failure_code: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(AUTHORISATION_VOID)
+        .bind(failure_code)
+        .bind(payment_id)
         .execute(connection)
         .await?;
     Ok(())

@@ -310,13 +310,17 @@ impl Bed {
     /// once and no other paid for.
     async fn ends_with(&self, placed: &[&Died]) -> Result<()> {
         wait_until("everything to be ended", LIMIT, async || {
-            let open = self
-                .market
-                .count("SELECT (SELECT COUNT(*) FROM orders WHERE state = 'pending') + (SELECT COUNT(*) FROM payment WHERE state IN ('started','unknown','action_required')) \
-                     + (SELECT COUNT(*) FROM payment_operation WHERE state IN ('started','unknown')) + (SELECT COUNT(*) FROM payment_event WHERE processed_at IS NULL)")
-                .await
-                .map_err(|error| error.to_string())?;
-            if open == 0 { Ok(()) } else { Err(format!("{open} open")) }
+            // Orders, payments, operations, messages.
+            let open: (i64, i64, i64, i64) = sqlx::query_as(
+                "SELECT (SELECT COUNT(*) FROM orders WHERE state = 'pending'), \
+                   (SELECT COUNT(*) FROM payment WHERE state IN ('started','unknown','action_required')), \
+                   (SELECT COUNT(*) FROM payment_operation WHERE state IN ('started','unknown')), \
+                   (SELECT COUNT(*) FROM payment_event WHERE processed_at IS NULL)",
+            )
+            .fetch_one(&self.market.pool)
+            .await?;
+            ensure!(open == (0, 0, 0, 0), "{open:?} are open");
+            anyhow::Ok(())
         })
         .await?;
         let mut wanted: Vec<&str> = placed.iter().map(|died| died.cart.id.as_str()).collect();

@@ -28,13 +28,11 @@ async fn an_order_whose_commit_was_not_answered_is_there_once() -> Result<()> {
         .context("a URL without a host")?;
     let proxy = Proxy::start(address.parse()?).await?;
     let through = url.replace(address, &proxy.address().to_string());
-    let separator = if through.contains('?') { '&' } else { '?' };
     let direct = market.environment.clone();
+    // Without TLS, so that the proxy sees what it loses answers to.
     market.environment = panono_tests::shop::Environment::default()
-        .with(
-            "PANONO_DATABASE_WRITER_URL",
-            &format!("{through}{separator}ssl-mode=disabled"),
-        )
+        .with("PANONO_DATABASE_WRITER_URL", &through)
+        .with("PANONO_DATABASE_TLS", "disabled")
         .with("PANONO_PAYMENTS_TEST", "true");
     let shop = market.environment.serve().await?;
     // It reaches the database by itself.

@@ -42,7 +42,7 @@ async fn each_card_does_what_it_is_for() -> Result<()> {
     }
     wait_until("nothing to be open", LIMIT, async || {
         market
-            .count("SELECT COUNT(*) FROM payment_operation WHERE state IN ('started','unknown')")
+            .count("SELECT (SELECT COUNT(*) FROM payment_operation WHERE state IN ('started','unknown')) + (SELECT COUNT(*) FROM payment_event WHERE processed_at IS NULL)")
             .await
             .is_ok_and(|open| open == 0)
     })
@@ -55,10 +55,6 @@ async fn each_card_does_what_it_is_for() -> Result<()> {
         )
         .await?;
     assert_eq!(differ, 0);
-    let messages = market
-        .count("SELECT COUNT(*) FROM payment_event WHERE processed_at IS NULL")
-        .await?;
-    assert_eq!(messages, 0);
     sums_agree(&market).await?;
     market.check().await
 }
