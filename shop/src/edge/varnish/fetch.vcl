@@ -4,6 +4,7 @@ sub vcl_backend_fetch {
 	if (bereq.retries == 0) {
 		var.set("have_stale", bereq.http.Panono-Have-Stale);
 		var.set("private", bereq.http.Panono-Private);
+		var.set("credentials", bereq.http.Panono-Credentials);
 		var.set("tag", bereq.http.Panono-Target-Tag);
 		# The origin failed a moment ago; the client was served what is stored.
 		if (bereq.is_bgfetch && bereq.http.Panono-Stale) {
@@ -95,8 +96,12 @@ sub panono_lifetime {
 	if (beresp.http.CDN-Cache-Control) {
 		call panono_targeted_directives;
 	}
-	if (var.get("directives") == "" && beresp.http.Cache-Control) {
-		call panono_general_directives;
+	if (var.get("directives") == "") {
+		if (beresp.http.Cache-Control) {
+			call panono_general_directives;
+		} else if (beresp.http.Expires && var.get("credentials") != "1") {
+			var.set("directives", ",,");
+		}
 	}
 	if (var.get("directives") == "") {
 		return;
@@ -116,13 +121,17 @@ sub panono_lifetime {
 		var.set("seconds", regsub(var.get("directives"), "^.*,max-age=0*([0-9]+),.*$", "\1"));
 	}
 	call panono_seconds;
-	if (var.get("targeted") != "1" && var.get("directives") ~ ",public," && var.get("directives") !~ ",(?:max-age|s-maxage)[=,]" && beresp.http.Expires) {
+	if (var.get("targeted") != "1" && var.get("directives") !~ ",(?:max-age|s-maxage)[=,]" && beresp.http.Expires) {
 		var.set_duration("seconds", std.time(beresp.http.Expires, std.real2time(0.0, now)) - std.time(beresp.http.Date, now));
 		if (var.get_duration("seconds") > @MAXIMUM_LIFETIME@s) {
 			var.set_duration("seconds", @MAXIMUM_LIFETIME@s);
 		}
 	}
 	var.set_duration("lifetime", var.get_duration("seconds") - beresp.age);
+	if (beresp.http.Age ~ "^[ \t]*[0-9]+\.") {
+		# Varnish reads the digits of what is no number of seconds; RFC 9111, section 5.1, ignores it.
+		var.set_duration("lifetime", var.get_duration("seconds"));
+	}
 	if (var.get_duration("lifetime") <= 0s) {
 		return;
 	}
@@ -190,7 +199,7 @@ sub panono_targeted_directives {
 	}
 }
 
-# RFC 9111: stored only if it is explicitly meant for shared caches. Two different lifetimes are none.
+# RFC 9111, section 3: stored only with an explicit lifetime; a guess (section 4.2.2) is never made. Two lifetimes are none.
 sub panono_general_directives {
 	if (beresp.http.Cache-Control !~ {"(?x)
 		^[ \t,]* (?&directive) (?: [ \t]* , [ \t,]* (?&directive) )* [ \t,]*$
@@ -204,8 +213,9 @@ sub panono_general_directives {
 	var.set("general", "," + regsuball(std.tolower(beresp.http.Cache-Control), {"="([0-9]+)""}, "=\1") + ",");
 	var.set("general", regsuball(var.get("general"), {""(?:[^"\\]|\\.)*""}, {""""}));
 	var.set("general", regsuball(var.get("general"), "[ \t]+", ""));
-	if (var.get("general") !~ ",(?:public|s-maxage)[=,]" ||
-	    var.get("general") ~ ",(s-maxage|max-age)[=,].*,\1[=,]") {
+	# Section 3.5: a client sent credentials. The origin has not seen them, and yet has to say that others may have this.
+	if (var.get("general") ~ ",(s-maxage|max-age)[=,].*,\1[=,]" ||
+	    (var.get("credentials") == "1" && var.get("general") !~ ",(?:public|s-maxage|must-revalidate)[=,]")) {
 		return;
 	}
 	var.set("directives", var.get("general"));
@@ -267,6 +277,10 @@ sub panono_response_failed {
 	unset beresp.http.Set-Cookie;
 	unset beresp.http.xkey;
 	set beresp.http.Cache-Control = "no-store";
+	# What a failure beyond those that gateways know means, only the origin knows: nobody else is answered with it.
+	if (beresp.status > 504) {
+		call panono_do_not_store;
+	}
 	call panono_failed;
 	set beresp.ttl = @FAILURE_HOLD@s;
 	return (deliver);

@@ -23,6 +23,9 @@ sub vcl_recv {
 		return (pass);
 	}
 	# A public answer depends on the host, the URL and the encoding. What could make it depend on more does not arrive.
+	if (req.http.Authorization) {
+		set req.http.Panono-Credentials = "1";
+	}
 	unset req.http.Cookie;
 	unset req.http.Authorization;
 	unset req.http.Accept;

@@ -127,7 +127,7 @@ const RULES: &[(&str, Option<i64>)] = &[
         Some(70),
     ),
     ("CDN-Cache-Control: max-age=600, NO-STORE", None),
-    // Without it only what is explicitly meant for shared caches.
+    // Without it what has an explicit lifetime that is not for one reader alone.
     ("Cache-Control: public, max-age=600", Some(600)),
     ("Cache-Control: PUBLIC, Max-Age=600", Some(600)),
     ("Cache-Control: public, max-age=\"600\"", Some(600)),
@@ -154,7 +154,11 @@ const RULES: &[(&str, Option<i64>)] = &[
         Some(600),
     ),
     ("Cache-Control: public; max-age=600", None),
-    ("Cache-Control: max-age=600", None),
+    ("Cache-Control: max-age=600", Some(600)),
+    ("Cache-Control: max-age=000600", Some(600)),
+    ("Cache-Control: max-age=600, must-revalidate", Some(600)),
+    ("Cache-Control: max-age=600, private", None),
+    ("Cache-Control: max-age=600, no-cache", None),
     ("Cache-Control: public", None),
     (
         "Cache-Control: public | Date: Thu, 01 Jan 2026 00:00:00 GMT | Expires: Thu, 01 Jan 2026 00:10:00 GMT",
@@ -166,8 +170,13 @@ const RULES: &[(&str, Option<i64>)] = &[
     ),
     (
         "Date: Thu, 01 Jan 2026 00:00:00 GMT | Expires: Thu, 01 Jan 2026 00:10:00 GMT",
+        Some(600),
+    ),
+    (
+        "Cache-Control: private | Date: Thu, 01 Jan 2026 00:00:00 GMT | Expires: Thu, 01 Jan 2026 00:10:00 GMT",
         None,
     ),
+    ("Date: Thu, 01 Jan 2026 00:00:00 GMT | Expires: soon", None),
     ("Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT", None),
     ("Surrogate-Control: max-age=600", None),
     ("ETag: \"x\"", None),
@@ -178,6 +187,9 @@ const RULES: &[(&str, Option<i64>)] = &[
     // What it has aged elsewhere counts.
     ("CDN-Cache-Control: max-age=600 | Age: 100", Some(500)),
     ("CDN-Cache-Control: max-age=600 | Age: 600", None),
+    // Not a number of seconds: as if it were not there.
+    ("CDN-Cache-Control: max-age=600 | Age: 600.0", Some(600)),
+    ("CDN-Cache-Control: max-age=600 | Age: old", Some(600)),
     // What would show one shopper's answer to another.
     ("CDN-Cache-Control: max-age=600 | Set-Cookie: a=b", None),
     ("CDN-Cache-Control: max-age=600 | Vary: *", None),
@@ -249,6 +261,33 @@ async fn only_what_is_explicitly_meant_for_the_edge_is_stored() -> Result<()> {
     Ok(())
 }
 
+/// RFC 9111, section 3.5. The credentials do not reach the origin, and yet only what is said to be for everybody is stored.
+#[tokio::test]
+async fn who_sends_credentials_fills_no_cache_by_accident() -> Result<()> {
+    let edge = Edge::start().await?;
+    for (index, (directives, stored)) in [
+        ("max-age=600", false),
+        ("public, max-age=600", true),
+        ("s-maxage=600", true),
+        ("max-age=600, must-revalidate", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = format!("/credentials/{index}");
+        edge.origin.on(&path, move |number, request| {
+            assert_eq!(request.header("Authorization"), None);
+            Answer::ok(number.to_string()).header("Cache-Control", directives)
+        });
+        let first = edge
+            .send("GET", &path, &[("Authorization", "Bearer x")])
+            .await?;
+        assert_eq!(first.text(), "1", "{directives}");
+        assert_eq!(is_hit(&edge.get(&path).await?), stored, "{directives}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn only_final_answers_that_can_be_reused_are_stored() -> Result<()> {
     let edge = Edge::start().await?;
@@ -278,6 +317,12 @@ async fn only_final_answers_that_can_be_reused_are_stored() -> Result<()> {
         assert_eq!(edge.get(&path).await?.status(), status);
         assert_eq!(is_hit(&edge.get(&path).await?), stored, "{status}");
     }
+    // A failure that only the origin understands is not even shared for the second that others are.
+    edge.origin.on("/status/599", |number, _| {
+        Answer::new(599, number.to_string())
+    });
+    assert_eq!(edge.get("/status/599").await?.text(), "1");
+    assert_eq!(edge.get("/status/599").await?.text(), "2");
     Ok(())
 }
 
