@@ -21,9 +21,10 @@ test: tools ## run every test that this machine can run
 	@echo 'building the tests; the first build takes some minutes'
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --no-run
+	# Always the whole workspace, and targets of it: what is chosen decides on features, and other features are another build.
+	cargo test --locked --workspace --lib --bins
 	# Tests of servers mostly wait: more of them at a time than there are processors.
-	cargo test --locked --workspace --exclude panono-tests
-	RUST_TEST_THREADS=6 cargo test --locked -p panono-tests -- $(UNPROVEN:%=--skip %)
+	RUST_TEST_THREADS=6 cargo test --locked --workspace --test '*' -- $(UNPROVEN:%=--skip %)
 
 check: ## formatting, lints and the rules of the repository
 	cargo fmt --all -- --check
