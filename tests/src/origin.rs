@@ -41,6 +41,7 @@ pub struct Answer {
     headers: Vec<(String, String)>,
     body: Vec<u8>,
     gate: Option<Gate>,
+    body_gate: Option<Gate>,
     broken: bool,
 }
 
@@ -52,6 +53,7 @@ impl Answer {
             headers: Vec::new(),
             body: body.into(),
             gate: None,
+            body_gate: None,
             broken: false,
         }
     }
@@ -80,6 +82,13 @@ impl Answer {
     #[must_use]
     pub fn held(mut self, gate: &Gate) -> Self {
         self.gate = Some(gate.clone());
+        self
+    }
+
+    /// The head is sent at once, the body only when the gate is open.
+    #[must_use]
+    pub fn body_held(mut self, gate: &Gate) -> Self {
+        self.body_gate = Some(gate.clone());
         self
     }
 }
@@ -232,17 +241,13 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
             Some((script, number)) => script(number, &request),
             None => Answer::new(404, "nothing here"),
         };
-        if let Some(Gate(gate)) = &answer.gate {
-            let mut gate = gate.subscribe();
-            let _ = tokio::time::timeout(LONGEST_HOLD, gate.wait_for(|open| *open)).await;
+        wait_for(answer.gate.as_ref()).await;
+        let (head, body) = encode(&answer, request.method() == "HEAD");
+        if answer.broken || reader.get_mut().write_all(&head).await.is_err() {
+            return;
         }
-        if answer.broken
-            || reader
-                .get_mut()
-                .write_all(&encode(&answer, request.method() == "HEAD"))
-                .await
-                .is_err()
-        {
+        wait_for(answer.body_gate.as_ref()).await;
+        if reader.get_mut().write_all(&body).await.is_err() {
             return;
         }
         if request
@@ -254,18 +259,28 @@ async fn serve(stream: TcpStream, state: Arc<Mutex<State>>) {
     }
 }
 
-fn encode(answer: &Answer, head: bool) -> Vec<u8> {
+async fn wait_for(gate: Option<&Gate>) {
+    if let Some(Gate(gate)) = gate {
+        let mut gate = gate.subscribe();
+        let _ = tokio::time::timeout(LONGEST_HOLD, gate.wait_for(|open| *open)).await;
+    }
+}
+
+/// The head and the body.
+fn encode(answer: &Answer, head: bool) -> (Vec<u8>, Vec<u8>) {
     let mut text = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
     for (name, value) in &answer.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    if !matches!(answer.status, 204 | 304) {
+    let has_body = !matches!(answer.status, 204 | 304);
+    if has_body {
         text.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
     }
     text.push_str("\r\n");
-    let mut bytes = text.into_bytes();
-    if !head && !matches!(answer.status, 204 | 304) {
-        bytes.extend_from_slice(&answer.body);
-    }
-    bytes
+    let body = if has_body && !head {
+        answer.body.clone()
+    } else {
+        Vec::new()
+    };
+    (text.into_bytes(), body)
 }

@@ -24,9 +24,10 @@ struct Shared {
     started: Instant,
     reads: AtomicU64,
     failures: std::sync::Mutex<Vec<String>>,
-    /// The newest price that any answer has shown.
-    seen: AtomicI64,
-    /// Answers that showed an older price than one that had been shown before they were asked for.
+    /// For each address the newest price that an answer from it has shown.
+    seen: Vec<AtomicI64>,
+    /// Answers that showed an older price than one that the same address had shown before they were asked for. Two addresses
+    /// may differ until the change is purged: whatever is made after its commit shows it.
     backwards: std::sync::Mutex<Vec<String>>,
     /// For each price the last moment, in microseconds, at which a read began that still showed it.
     last_shown: std::sync::Mutex<std::collections::BTreeMap<i64, u64>>,
@@ -39,7 +40,7 @@ pub struct Seen {
     pub reads: u64,
     /// Answers other than 200, and broken connections.
     pub failures: Vec<String>,
-    /// Answers that were older than one before them.
+    /// Answers that were older than one from the same address before them.
     pub backwards: Vec<String>,
     last_shown: std::collections::BTreeMap<i64, u64>,
     started: Instant,
@@ -54,18 +55,19 @@ impl Readers {
             started: Instant::now(),
             reads: AtomicU64::new(0),
             failures: std::sync::Mutex::default(),
-            seen: AtomicI64::new(0),
+            seen: urls.iter().map(|_| AtomicI64::new(0)).collect(),
             backwards: std::sync::Mutex::default(),
             last_shown: std::sync::Mutex::default(),
         });
         let mut tasks = JoinSet::new();
         for index in 0..count {
             let shared = Arc::clone(&shared);
-            let url = urls[index % urls.len()].clone();
+            let address = index % urls.len();
+            let url = urls[address].clone();
             tasks.spawn(async move {
                 let client = http::client();
                 while !shared.stop.load(Ordering::Relaxed) {
-                    read(&shared, &client, &url, price).await;
+                    read(&shared, &client, address, &url, price).await;
                 }
             });
         }
@@ -75,7 +77,10 @@ impl Readers {
     /// The newest price that was shown.
     #[must_use]
     pub fn newest(&self) -> i64 {
-        self.shared.seen.load(Ordering::SeqCst)
+        let seen = self.shared.seen.iter();
+        seen.map(|price| price.load(Ordering::SeqCst))
+            .max()
+            .unwrap_or(0)
     }
 
     /// Reads so far.
@@ -101,10 +106,11 @@ impl Readers {
 async fn read(
     shared: &Shared,
     client: &reqwest::Client,
+    address: usize,
     url: &str,
     price: fn(&str) -> Option<i64>,
 ) {
-    let seen_before = shared.seen.load(Ordering::SeqCst);
+    let seen_before = shared.seen[address].load(Ordering::SeqCst);
     let began = shared.started.elapsed();
     // As a browser does: a kept connection that closes under a request is no answer, and the request is sent again.
     let mut attempt = 1;
@@ -137,7 +143,7 @@ async fn read(
             "{url} showed {shown} after {seen_before} had been shown, at {began:?}, {about}"
         ));
     }
-    shared.seen.fetch_max(shown, Ordering::SeqCst);
+    shared.seen[address].fetch_max(shown, Ordering::SeqCst);
     let began = u64::try_from(began.as_micros()).unwrap_or(u64::MAX);
     let mut last = shared.last_shown.lock().unwrap();
     let at = last.entry(shown).or_insert(0);

@@ -1,4 +1,4 @@
-//! A price changes while many read it: everybody sees the new one soon, and nobody the old one after the new one.
+//! A price changes while many read it: everybody sees the new one soon, and no address shows the old one after the new one.
 
 use std::time::{Duration, Instant};
 

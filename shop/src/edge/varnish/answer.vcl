@@ -7,11 +7,13 @@ sub vcl_deliver {
 		unset req.http.Panono-Fetched;
 		return (restart);
 	}
-	if (req.http.Panono-Fetched && !obj.uncacheable && resp.http.Panono-Edge-Floor &&
-	    std.integer(resp.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
-		# A purge came after vcl_backend_response looked at the floor, perhaps before the object could be found by its tags.
-		# This client asked before that and may have the answer; nobody else gets it.
-		set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
+	if (req.http.Panono-Fetched && !obj.uncacheable && resp.http.Panono-Edge-Fetch) {
+		if (std.integer(resp.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
+			# A purge came after vcl_backend_response looked at the floor, perhaps before the object could be found by its
+			# tags, as it can be now. This client asked before that and may have the answer; nobody else gets it.
+			set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
+		}
+		vsthrottle.return_token(resp.http.Panono-Edge-Fetch, 1, @LOOK_AGAIN@s);
 	}
 	call panono_invalidate;
 	call panono_cache_status;

@@ -56,7 +56,10 @@ sub vcl_backend_response {
 	set beresp.http.Panono-Edge-Stale-While-Revalidate = "" + var.get_duration("while_revalidate") + "s";
 	set beresp.http.Panono-Edge-Stale-If-Error = "" + var.get_duration("if_error") + "s";
 	set beresp.http.Panono-Edge-Stored = "" + std.real(time=now);
-	if (bereq.is_bgfetch) {
+	set beresp.http.Panono-Edge-Fetch = "fetch " + bereq.xid;
+	# Its only token is away until the request that waits for this fetch has looked for purges once more. (The number of a fetch
+	# is given once, so there is a token to take. Without one this would be as good as a fetch that nobody waits for.)
+	if (bereq.is_bgfetch || vsthrottle.is_denied(beresp.http.Panono-Edge-Fetch, 1, @LOOK_AGAIN@s)) {
 		set beresp.http.Panono-Edge-Background = "1";
 	} else {
 		unset beresp.http.Panono-Edge-Background;

@@ -28,16 +28,8 @@ sub vcl_hit {
 		return (synth(503));
 	}
 	if (obj.ttl > 0s) {
-		# A background fetch has no client that looks again whether a purge passed it by (see vcl_deliver), so its hits do: a
-		# purge within a second of it costs one more fetch. The object goes for good: as a soft-purged one it would look like
-		# one that expired after the purge.
-		if (obj.http.Panono-Edge-Background && !req.http.Panono-Fetch &&
-		    std.real(var.global_get("purged"), 0.0) > std.real(obj.http.Panono-Edge-Stored, 0.0) - 1.0 &&
-		    std.real(var.global_get("purged"), 0.0) < std.real(obj.http.Panono-Edge-Stored, 0.0) + 1.0) {
-			set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
-			set req.http.Panono-Fetch = "1";
-			set req.http.Panono-Forward = "stale";
-			return (restart);
+		if (std.integer(obj.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
+			call panono_hit_before_a_purge;
 		}
 		if (std.real(time=req.time) < std.real(obj.http.Panono-Edge-Stored, 0.0) - 0.001 && !req.http.Panono-Forward) {
 			# Stored (to the millisecond) after this request arrived: it has waited for the fetch of another one.
@@ -66,6 +58,28 @@ sub vcl_hit {
 	set req.http.Panono-Fetch = "1";
 	set req.http.Panono-Forward = "stale";
 	return (restart);
+}
+
+# A purge came after the floor was looked at for this object. If it found the object by its tags, nobody gets here. It did not
+# find it if it came before the object was in the index, which is after others may hit it. The request that fetched the object
+# looks again when it is in the index (see vcl_deliver), and until then nobody else may have it. A background fetch has
+# no such request, so what it brought is fetched once more. The object goes for good: as a soft-purged one it would look like
+# one that expired after the purge.
+sub panono_hit_before_a_purge {
+	if (obj.http.Panono-Edge-Background || (
+	    std.real(time=now) < std.real(obj.http.Panono-Edge-Stored, 0.0) + @LOOK_AGAIN@.0 &&
+	    vsthrottle.remaining(obj.http.Panono-Edge-Fetch, 1, @LOOK_AGAIN@s) == 0)) {
+		set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
+		if (req.http.Panono-Passed) {
+			# It was hit once more before it was in the index.
+			set req.http.Panono-Passed = "2";
+		} else {
+			set req.http.Panono-Passed = "1";
+		}
+		set req.http.Panono-Fetch = "1";
+		set req.http.Panono-Forward = "stale";
+		return (restart);
+	}
 }
 
 sub vcl_miss {

@@ -55,6 +55,8 @@ sub panono_recv_again {
 		# Nothing stale: either a fresh object, or one fetch that all wait for.
 		set req.grace = 0s;
 	}
+	# Twice the object of before a purge: then not even a third time, whatever is stored.
+	set req.hash_always_miss = req.http.Panono-Passed == "2" && !req.http.Panono-Stale;
 	return (hash);
 }
 

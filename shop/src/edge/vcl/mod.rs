@@ -35,6 +35,10 @@ pub const EDGE_HEALTH_PATH: &str = "/.well-known/panono-edge/health";
 /// at 30 days that is a quarter of a second, at a year two seconds, and stale objects are told apart to the second.
 pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
+/// The longest from the moment at which an answer's head is there to the one at which the request that fetched it looks for
+/// purges in between: usually less than a millisecond, and more on a machine that is out of processors.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Parameters that varnishd should be started with (`-p name=value`), each one known to every Varnish 7.
 ///
 /// The VCL relies on `http_gzip_support=off` (variants come from the origin), on the zero defaults (what has no explicit
@@ -97,6 +101,7 @@ pub fn render(config: &VclConfig) -> Result<String, VclError> {
         ("@HIT_FOR_MISS@", seconds(config.hit_for_miss)),
         ("@FAILURE_HOLD@", seconds(config.failure_hold)),
         ("@SETTLE@", seconds(config.settle)),
+        ("@LOOK_AGAIN@", LOOK_AGAIN.as_secs().to_string()),
         ("@MAXIMUM_LIFETIME@", MAXIMUM_LIFETIME.as_secs().to_string()),
     ];
     Ok(fills

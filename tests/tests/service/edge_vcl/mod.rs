@@ -29,6 +29,14 @@ impl Edge {
 
     /// With a configuration changed from one that keeps objects from the start.
     async fn with(change: impl FnOnce(&mut VclConfig)) -> Result<Self> {
+        Self::edited(change, |vcl| vcl).await
+    }
+
+    /// As [`Edge::with`], with the rendered text changed too.
+    async fn edited(
+        change: impl FnOnce(&mut VclConfig),
+        edit: impl FnOnce(String) -> String,
+    ) -> Result<Self> {
         let origin = Origin::start().await?;
         origin.on("/healthz", |_, _| Answer::ok("ok"));
         let mut config = VclConfig::new(
@@ -38,7 +46,8 @@ impl Edge {
         );
         config.settle = Duration::ZERO;
         change(&mut config);
-        let varnish = Varnish::start(&vcl::render(&config)?, vcl::VARNISHD_PARAMETERS).await?;
+        let text = edit(vcl::render(&config)?);
+        let varnish = Varnish::start(&text, vcl::VARNISHD_PARAMETERS).await?;
         Ok(Self { varnish, origin })
     }
 
