@@ -239,6 +239,13 @@ async fn a_program_reads_the_catalogue() -> Result<()> {
         .get("catalog/availability?sku=SKU-blue,SKU-none,SKU-red")
         .await?
         .expect(200);
+    // What lives for long says the word only; the number lives for seconds, wherever it is kept.
+    assert!(!product.body.to_string().contains("\"available\""));
+    assert_eq!(
+        numbers.header("cdn-cache-control"),
+        "max-age=2, stale-while-revalidate=5, stale-if-error=60"
+    );
+    assert_eq!(numbers.header("cache-control"), "public, max-age=1");
     assert_eq!(
         numbers.body["items"],
         json!([

@@ -15,7 +15,7 @@ const READERS: usize = 200;
 const CURRENCY: &str = "USD";
 
 /// The price in minor units, as the structured data of the page tells it.
-fn price(page: &str) -> Option<i64> {
+pub(crate) fn price(page: &str) -> Option<i64> {
     let (_, rest) = page.split_once("\"price\":\"")?;
     let (text, _) = rest.split_once('"')?;
     text.replace('.', "").parse().ok()

@@ -11,6 +11,7 @@ mod accounts;
 mod admin;
 mod api;
 mod browser;
+mod cache_server;
 mod cart;
 mod catalog;
 mod checkout;
