@@ -5,7 +5,7 @@
 UNPROVEN = admin::access::every_route checkout::lost checkout::orders checkout::rush payments:: risk:: notify::mail \
 	freshness::nobody_sees contract::what_is_rendered drift::every_field faults:: roles:: states::a_bad_secret \
 	states::columns states::pods_that_fail states::tools_read
-.PHONY: help tools demo test check bench images e2e fmt
+.PHONY: help tools demo test check bench soak images e2e fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ check: ## formatting, lints and the rules of the repository
 bench: tools ## run the benches, or one of them: make bench NAME=…
 	cargo build --locked --release --workspace --bins
 	cargo run --locked --release -p panono-tests --bin bench -- $(NAME)
+
+soak: tools ## import a million products and look at their pages (hours); SOAK_PRODUCTS=50000 for fewer
+	cargo build --locked --release --workspace --bins
+	cargo run --locked --release -p panono-tests --bin bench -- soak
 
 images: ## build the images of both programs; CONTAINER=podman for another engine than docker
 	$(or $(CONTAINER),docker) build -f shop/Dockerfile -t panono-shop:0.1.0 .

@@ -5,6 +5,7 @@
 //! - [`nginx`]: a web server that sends a recorded answer
 //! - [`origin`], [`login`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
 //! - [`fleet`]: the operator with a thousand Shops
+//! - [`soak`]: a million products
 
 pub mod bed;
 pub mod checkout;
@@ -16,6 +17,7 @@ pub mod login;
 pub mod miss;
 pub mod nginx;
 pub mod origin;
+pub mod soak;
 pub mod traffic;
 
 use std::fmt;

@@ -1,10 +1,12 @@
-//! `make bench`: what the shop does, beside yardsticks. `docs/benchmarks.md` says how to read it.
+//! `make bench`: what the shop does, beside yardsticks; and `make soak`. `docs/benchmarks.md` says how to read it.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
-use panono_tests::bench::{Measure, checkout, edge, fleet, lifecycle, login, miss, origin, say};
+use panono_tests::bench::{
+    Measure, checkout, edge, fleet, lifecycle, login, miss, origin, say, soak,
+};
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
 
@@ -37,6 +39,9 @@ const MEMBERS: usize = 3;
 async fn main() -> Result<()> {
     panono_tests::http::install_tls();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted == ["soak"] {
+        return soak::run().await;
+    }
     let known: Vec<&str> = [SMALL, BUYING, WHOLE, FLEET].concat();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!(
