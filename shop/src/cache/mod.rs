@@ -84,9 +84,9 @@ pub enum FillError {
 pub struct Metrics {
     /// Served from the process.
     pub memory: Counter,
-    /// Served from Valkey.
+    /// Read from Valkey, once for all who waited for it.
     pub shared: Counter,
-    /// Made anew.
+    /// Made anew, once for all who waited for it.
     pub made: Counter,
     /// Served though past their time.
     pub stale: Counter,
@@ -254,10 +254,6 @@ impl PageCache {
         let behind = self.freshness.is_behind();
         match made {
             Ok((page, source)) => {
-                match source {
-                    Source::Shared => self.metrics.shared.inc(),
-                    _ => self.metrics.made.inc(),
-                };
                 let sequence = self.freshness.judge(&page).unwrap_or(page.made_at);
                 Ok(Served {
                     page,
@@ -304,11 +300,14 @@ impl PageCache {
         if let Some(page) = found {
             let page = Arc::new(page);
             self.l1.insert(key, Arc::clone(&page));
+            self.metrics.shared.inc();
             return Ok((page, Source::Shared));
         }
         // The sequence is read before the data: what changes from here on makes this entry wrong.
         let sequence = self.freshness.sequence();
         let draft = fill(sequence).await.map_err(FillError::Failed)?;
+        // Once, however many wait for it.
+        self.metrics.made.inc();
         let page = Arc::new(Page::new(draft, sequence));
         if page.may_be_kept() {
             self.l1.insert(key.clone(), Arc::clone(&page));
