@@ -16,6 +16,7 @@ const GUARD: Duration = Duration::from_secs(180);
 const CURRENCY: &str = "USD";
 
 struct Scene {
+    client: reqwest::Client,
     stack: Stack,
     staff: Staff,
     product: Made,
@@ -28,30 +29,13 @@ struct Reply {
     cache: String,
 }
 
-/// What a web process answers, which must be a page.
-async fn get(shop: &Shop, path: &str) -> Result<Reply> {
-    let answer = http::client()
-        .get(format!("{}{path}", shop.url()))
-        .send()
-        .await
-        .with_context(|| format!("{path} was not answered"))?;
-    let status = answer.status().as_u16();
-    let cache = answer
-        .headers()
-        .get("cache-status")
-        .map_or("", |value| value.to_str().unwrap_or(""))
-        .to_owned();
-    let text = answer.text().await?;
-    ensure!(status == 200, "{path}: {status} {cache}: {text}");
-    Ok(Reply { text, cache })
-}
-
 impl Scene {
     async fn new(database: &TestDatabase<'_>) -> Result<Self> {
         let stack = Stack::start(database, StackOptions::default()).await?;
         let staff = Staff::new(&stack.environment, &stack.shops[0].url()).await?;
         let product = staff.product("Stone mug", CURRENCY, 1000).await?;
         let scene = Self {
+            client: http::client(),
             stack,
             staff,
             product,
@@ -62,6 +46,25 @@ impl Scene {
             scene.shows(shop, 1000).await?;
         }
         Ok(scene)
+    }
+
+    /// What a web process answers, which must be a page.
+    async fn get(&self, shop: &Shop, path: &str) -> Result<Reply> {
+        let answer = self
+            .client
+            .get(format!("{}{path}", shop.url()))
+            .send()
+            .await
+            .with_context(|| format!("{path} was not answered"))?;
+        let status = answer.status().as_u16();
+        let cache = answer
+            .headers()
+            .get("cache-status")
+            .map_or("", |value| value.to_str().unwrap_or(""))
+            .to_owned();
+        let text = answer.text().await?;
+        ensure!(status == 200, "{path}: {status} {cache}: {text}");
+        Ok(Reply { text, cache })
     }
 
     fn page(&self) -> String {
@@ -76,7 +79,7 @@ impl Scene {
 
     async fn shows(&self, shop: &Shop, amount: i64) -> Result<()> {
         wait_until("the product with its price", GUARD, async || {
-            let reply = get(shop, &self.page()).await?;
+            let reply = self.get(shop, &self.page()).await?;
             let shown = price(&reply.text);
             ensure!(shown == Some(amount), "{shown:?} {}", reply.cache);
             Ok(())
@@ -88,8 +91,8 @@ impl Scene {
     async fn is_shared(&self) -> Result<()> {
         wait_until("a page to be shared", GUARD, async || {
             let path = self.another();
-            get(&self.stack.shops[0], &path).await?;
-            let second = get(&self.stack.shops[1], &path).await?;
+            self.get(&self.stack.shops[0], &path).await?;
+            let second = self.get(&self.stack.shops[1], &path).await?;
             ensure!(second.cache.contains("detail=valkey"), "{}", second.cache);
             Ok(())
         })
@@ -100,7 +103,7 @@ impl Scene {
     async fn sells(&self, amount: i64) -> Result<()> {
         for _ in 0..10 {
             for shop in &self.stack.shops {
-                get(shop, &self.another()).await?;
+                self.get(shop, &self.another()).await?;
             }
         }
         self.staff
@@ -116,7 +119,7 @@ impl Scene {
         let mut sum = 0;
         for shop in &self.stack.shops {
             let url = format!("{}/metrics", shop.operations_url());
-            let text = http::client().get(url).send().await?.text().await?;
+            let text = self.client.get(url).send().await?.text().await?;
             let counted = text
                 .lines()
                 .find_map(|line| line.strip_prefix("shop_cache_fills_total "))
@@ -187,7 +190,7 @@ async fn a_cache_server_that_remembers_the_past_shows_nobody_the_old_price() -> 
     }
     // It has nothing in its memory and knows nothing but the log.
     scene.stack.shops[1].restart().await?;
-    let reply = get(&scene.stack.shops[1], &scene.page()).await?;
+    let reply = scene.get(&scene.stack.shops[1], &scene.page()).await?;
     assert_eq!(price(&reply.text), Some(2000), "{}", reply.cache);
     Ok(())
 }
@@ -200,7 +203,7 @@ async fn many_who_ask_for_one_page_cause_one_reading_of_it() -> Result<()> {
     for _ in 0..20 {
         let path = scene.another();
         let before = scene.fills().await?;
-        let asked = (0..100).map(|index| get(&scene.stack.shops[index % 2], &path));
+        let asked = (0..100).map(|index| scene.get(&scene.stack.shops[index % 2], &path));
         futures_util::future::try_join_all(asked).await?;
         let made = scene.fills().await? - before;
         assert!((1..=2).contains(&made), "{made} for 100 who asked");
