@@ -3,7 +3,7 @@
 #
 #   tests/tools.sh              all sets
 #   tests/tools.sh mysql valkey only these sets
-#   tests/tools.sh --list       names of the sets, for: databases, edge, benches (nginx, wrk), browser tests (browser, axe)
+#   tests/tools.sh --list       names of the sets, for: databases, edge, benches (nginx, wrk), browser tests (browser, axe), API tests (schemathesis)
 #
 # A program found in PATH that is recent enough is used as it is; else its Debian packages are unpacked under `.tools/`
 # (PANONO_TOOLS names another folder). Either way `.tools/bin/NAME` is a small script that starts it, and that is where
@@ -14,7 +14,7 @@ set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=${PANONO_TOOLS:-$repository/.tools}
-all_sets=(mysql valkey varnish nginx wrk browser axe)
+all_sets=(mysql valkey varnish nginx wrk browser axe schemathesis)
 attempts=4
 
 say() { printf 'tools: %s\n' "$*" >&2; }
@@ -318,34 +318,56 @@ SCRIPT
   { own_libraries browser pulseaudio; printf '%s\n' 'exec "$root/usr/bin/chromedriver" "$@"'; } | write_program chromedriver
 }
 
+# python_with_pip SET: fills `python` with a Python whose pip works, unpacked for the moment if the machine has none.
+python_with_pip() {
+  if python=$(in_path python3) && "$python" -m pip --version >/dev/null 2>&1; then
+    return
+  fi
+  need_debian 'python3 with pip'
+  say "$1: this machine has no pip"
+  apt_own python3-pip
+  unpack pip python3-pip
+  own_libraries pip | { cat; printf '%s\n' \
+    'export PYTHONPATH="$root/usr/lib/python3/dist-packages"' \
+    '[ -x "$root/usr/bin/python3" ] && exec "$root/usr/bin/python3" "$@"' \
+    'exec python3 "$@"'; } | write_program python-with-pip
+  python=$tools/bin/python-with-pip
+}
+
+without_pip() { rm -rf "$tools/pip" "$tools/bin/python-with-pip"; }
+
 set_axe() { # axe-core, the accessibility rules: one script, bundled by a Python package
   local python folder wheel script
-  if python=$(in_path python3) && "$python" -m pip --version >/dev/null 2>&1; then
-    pip() { "$python" -m pip "$@"; }
-  else
-    need_debian 'python3 with pip'
-    say 'axe: this machine has no pip'
-    apt_own python3-pip
-    unpack pip python3-pip
-    own_libraries pip | { cat; printf '%s\n' \
-      'export PYTHONPATH="$root/usr/lib/python3/dist-packages"' \
-      '[ -x "$root/usr/bin/python3" ] && exec "$root/usr/bin/python3" "$@"' \
-      'exec python3 "$@"'; } | write_program python-with-pip
-    python=$tools/bin/python-with-pip
-    pip() { "$python" -m pip "$@"; }
-  fi
+  python_with_pip axe
   folder=$tools/.new.axe.$$
   mkdir -p "$folder"
   say 'axe: downloading the Python package axe-playwright-python'
-  with_attempts pip --quiet --disable-pip-version-check --retries 1 download --no-deps --only-binary=:all: --dest "$folder" \
-    'axe-playwright-python>=0.1.4' >&2 || fail 'axe: the package could not be downloaded, see above'
+  with_attempts "$python" -m pip --quiet --disable-pip-version-check --retries 1 download --no-deps --only-binary=:all: \
+    --dest "$folder" 'axe-playwright-python>=0.1.4' >&2 || fail 'axe: the package could not be downloaded, see above'
   wheel=$(find "$folder" -name '*.whl' -print -quit)
   "$python" -m zipfile -e "$wheel" "$folder/unpacked"
   script=$(find "$folder/unpacked" -name axe.min.js -print -quit)
   [ -n "$script" ] || fail "axe: there is no axe.min.js in $(basename "$wheel")"
   mkdir -p "$tools/share"
   mv "$script" "$tools/share/axe.min.js"
-  rm -rf "$folder" "$tools/pip" "$tools/bin/python-with-pip"
+  rm -rf "$folder"
+  without_pip
+}
+
+set_schemathesis() { # schemathesis, which tries the API against its own description
+  local python folder runner
+  runner=$(in_path python3) || fail 'schemathesis: install python3'
+  python_with_pip schemathesis
+  folder=$tools/.new.schemathesis.$$
+  say 'schemathesis: downloading the Python package and what it needs'
+  # One version: a newer one may check more, and tests are to fail for what the shop does alone.
+  with_attempts "$python" -m pip --quiet --disable-pip-version-check --retries 1 install --only-binary=:all: --target "$folder" \
+    'schemathesis==4.32.5' >&2 || fail 'schemathesis: the package could not be installed, see above'
+  rm -rf "$tools/schemathesis"
+  mv "$folder" "$tools/schemathesis"
+  without_pip
+  printf 'export PYTHONPATH="$tools/schemathesis"\nexec %q -c %q "$@"\n' "$runner" \
+    'from schemathesis.cli import schemathesis; schemathesis(prog_name="schemathesis")' | write_program schemathesis
 }
 
 # ---------------------------------------------------------------- main
@@ -356,7 +378,7 @@ recipe() {
   own=$(declare -f "set_$1")
   {
     printf '%s\n' "$own"
-    for writer in own_loader own_libraries; do
+    for writer in own_loader own_libraries python_with_pip; do
       [[ $own != *"$writer"* ]] || declare -f "$writer"
     done
   } | sha256sum | cut -d' ' -f1
@@ -371,6 +393,7 @@ brought_by() {
   nginx | wrk) echo "bin/$1" ;;
   browser) echo bin/chromium bin/chromedriver ;;
   axe) echo share/axe.min.js ;;
+  schemathesis) echo bin/schemathesis ;;
   esac
 }
 
@@ -382,7 +405,7 @@ version_of() {
   bin/valkey-server) "$path" --version 2>&1 | grep -oE 'v=[0-9.]+' ;;
   bin/varnishadm) "$tools/bin/varnishd" -V 2>&1 ;; # it has no option to tell its own
   bin/nginx | bin/wrk) "$path" -v 2>&1 ;;
-  bin/chrom*) "$path" --version 2>/dev/null ;;
+  bin/chrom* | bin/schemathesis) "$path" --version 2>/dev/null ;;
   share/*) head -c 200 "$path" ;;
   *) "$path" -V 2>&1 ;;
   esac | first_version

@@ -52,7 +52,7 @@ impl Screen {
         }
     }
 
-    fn options(self, profile: &str, program: &str) -> Value {
+    fn options(self, profile: &str, program: &str, scripts: bool) -> Value {
         let (width, height) = (self.width(), self.height());
         let mut options = json!({
             "binary": program,
@@ -69,6 +69,9 @@ impl Screen {
                 format!("--window-size={width},{height}"),
             ],
         });
+        if !scripts {
+            options["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
+        }
         if self == Self::Phone {
             options["mobileEmulation"] = json!({
                 "deviceMetrics": { "width": width, "height": height, "pixelRatio": 2.0, "touch": true, "mobile": true },
@@ -95,6 +98,18 @@ impl Browser {
     /// # Errors
     /// When the programs are missing (`make tools` brings them), or do not come up.
     pub async fn start(screen: Screen) -> Result<Self> {
+        Self::launch(screen, true).await
+    }
+
+    /// Starts one that runs no scripts of pages. What a test runs in a page it runs all the same.
+    ///
+    /// # Errors
+    /// As of [`Browser::start`].
+    pub async fn without_scripts(screen: Screen) -> Result<Self> {
+        Self::launch(screen, false).await
+    }
+
+    async fn launch(screen: Screen, scripts: bool) -> Result<Self> {
         http::install_tls();
         let folder = Folder::new("browser")?;
         let port = Port::take()?;
@@ -117,7 +132,7 @@ impl Browser {
         let profile = folder.path().join("profile").display().to_string();
         let program = tools::program("chromium")?.display().to_string();
         let capabilities = json!({
-            "goog:chromeOptions": screen.options(&profile, &program),
+            "goog:chromeOptions": screen.options(&profile, &program, scripts),
             "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
         });
         let Value::Object(capabilities) = capabilities else {
@@ -156,6 +171,14 @@ impl Browser {
             .goto(url)
             .await
             .context("failed to open a page")?;
+        self.settle().await
+    }
+
+    /// Waits until all pictures of the page are there, those below the first screen too.
+    ///
+    /// # Errors
+    /// When a picture stays away.
+    pub async fn settle(&self) -> Result<()> {
         self.run("for (const picture of document.images) picture.loading = 'eager';")
             .await?;
         wait_until("all pictures", LIMIT, async || {
@@ -165,7 +188,7 @@ impl Browser {
                      .map(picture => picture.currentSrc || picture.src)",
                 )
                 .await?;
-            ensure!(missing == json!([]), "{url}: {missing}");
+            ensure!(missing == json!([]), "{missing}");
             Ok(())
         })
         .await

@@ -12,6 +12,7 @@
 //! - [`valkey`], [`varnish`]: the cache and the edge
 //! - [`proxy`]: a proxy that cuts, delays, swallows
 //! - [`smtp`]: a mail server that keeps what it is given
+//! - [`routes`]: the routes that the shop mounts
 //! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
 //! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
 //! - [`control_plane`]: a Kubernetes API, with the operator before it
@@ -35,6 +36,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod readers;
+pub mod routes;
 mod schema;
 pub mod shop;
 pub mod smtp;

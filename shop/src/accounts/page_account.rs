@@ -6,10 +6,12 @@ use actix_web::web::{self, Data, Form as Posted, Path, Query, ServiceConfig};
 use serde::Deserialize;
 
 use super::address::AddressInput;
+use super::country::all;
 use super::page::{Content, Field, Form, Item, Section, again};
 use super::store_customer::{self, Account};
 use super::texts::AccountTexts;
 use super::{privacy, settings, totp};
+use crate::storefront::countries::named;
 use crate::storefront::i18n::Locale;
 use crate::web::error::{ApiError, Code};
 use crate::web::private::{
@@ -252,6 +254,24 @@ async fn get_addresses(
     content.answer(&state, &place, None).await
 }
 
+/// The choice of a country: all of them, since an address is kept wherever the shop sends to.
+fn country(label: &'static str, chosen: &str, locale: Locale) -> Field {
+    let none = (String::new(), String::new());
+    let countries = named(all(), locale);
+    Field {
+        autocomplete: "country",
+        options: std::iter::once(none)
+            .chain(
+                countries
+                    .into_iter()
+                    .map(|(code, name)| (code.to_owned(), name.to_owned())),
+            )
+            .collect(),
+        ..Field::new("country", label, "select")
+    }
+    .with(chosen)
+}
+
 async fn address_page(
     state: &PrivateState,
     place: &Place,
@@ -294,8 +314,7 @@ async fn address_page(
             "address-level1",
         )
         .optional(),
-        field("country", texts.address_country, &input.country, "country")
-            .hint(texts.address_country_hint),
+        country(texts.address_country, &input.country, place.locale),
         field("phone", texts.address_phone, &input.phone, "tel").optional(),
         Field::new("default", texts.address_make_default, "checkbox").with(if is_default {
             "true"

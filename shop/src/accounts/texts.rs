@@ -70,7 +70,6 @@ texts! {
         address_region: "State or province" => "省／州",
         address_postcode: "Postcode" => "邮政编码",
         address_country: "Country" => "国家／地区",
-        address_country_hint: "Two letters, such as US, DE or CN." => "两个字母，例如 CN、US、DE。",
         address_phone: "Telephone (optional)" => "电话（选填）",
         security_password: "Password" => "密码",
         security_password_text: "Other devices are signed out when you change it." => "修改后，其他设备会自动退出登录。",

@@ -225,13 +225,9 @@ async fn unknown_address() -> Answer {
     Err(ApiError::new(Code::NotFound))
 }
 
-async fn unknown_method() -> Answer {
-    Err(ApiError::new(Code::MethodNotAllowed))
-}
-
 /// Mounts the staff API. The application must have a [`web::Data`] of [`AdminState`].
 pub fn configure(config: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
+    let resource = |path: &str| web::resource(path);
     // Before the scope: whoever signs in has no token yet.
     for (path, route) in [
         ("/api/v1/admin/login", web::post().to(route_login::login)),
@@ -487,7 +483,9 @@ async fn private(
     request: actix_web::dev::ServiceRequest,
     next: actix_web::middleware::Next<impl actix_web::body::MessageBody + 'static>,
 ) -> Result<actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody>, actix_web::Error> {
-    let mut response = next.call(request).await?;
+    let (request, answered) = next.call(request).await?.into_parts();
+    let answered = crate::web::error::explained(answered.map_into_boxed_body());
+    let mut response = actix_web::dev::ServiceResponse::new(request, answered);
     let value = header::HeaderValue::from_static(crate::edge::headers::PRIVATE);
     response.headers_mut().insert(header::CACHE_CONTROL, value);
     response.headers_mut().insert(

@@ -32,8 +32,10 @@ fn locales(settings: &super::CatalogueSettings) -> Vec<String> {
 /// The page of a list of attributes.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AttributeQuery {
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

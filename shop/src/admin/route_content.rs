@@ -23,12 +23,14 @@ use crate::web::error::{ApiError, Code, Problem};
 /// Filters of the list of pages.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ContentQuery {
     /// Only of this kind: page or post.
     kind: Option<String>,
     /// Only with this status: draft, active or archived.
     status: Option<String>,
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

@@ -27,6 +27,7 @@ use crate::web::error::{ApiError, Problem};
 /// Filters of the list of orders.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct OrderQuery {
     /// Only in this state: pending, placed, completed, cancelled.
     state: Option<OrderState>,
@@ -39,6 +40,7 @@ pub struct OrderQuery {
     /// Only of this e-mail address, as it was typed.
     email: Option<String>,
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

@@ -16,10 +16,12 @@ use crate::web::error::Problem;
 /// Filters of the list of dead letters.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct DeadLetterQuery {
     /// Only of this topic: event, mail, payment, webhook/NUMBER.
     topic: Option<String>,
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

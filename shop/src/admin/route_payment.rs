@@ -19,7 +19,7 @@ use crate::payments::operate::{self, Why};
 use crate::payments::store;
 use crate::payments::view::{OperationView, PaymentView, PaymentsView};
 use crate::web::error::{ApiError, Code, Problem};
-use crate::web::private::PrivateState;
+use crate::web::private::{PrivateState, PublicId};
 
 /// The largest amount that is taken, in minor units.
 const LARGEST: i64 = 1_000_000_000_000_000;
@@ -61,9 +61,9 @@ pub async fn list(
 pub async fn get(
     _: Scoped<demand::ReadPayments>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
 ) -> Answer {
-    let id = id.into_inner();
+    let id = id.to_string();
     let view = state
         .read(move |connection| {
             Box::pin(async move {
@@ -109,10 +109,10 @@ pub async fn capture(
     staff: Scoped<demand::CapturePayments>,
     states: (web::Data<AdminState>, web::Data<PrivateState>),
     request: HttpRequest,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     body: Body<MoveMoney>,
 ) -> Answer {
-    let wanted = (OperationKind::Capture, id.into_inner(), body.0);
+    let wanted = (OperationKind::Capture, id.to_string(), body.0);
     operate(&states, staff.actor(), &request, wanted).await
 }
 
@@ -125,10 +125,10 @@ pub async fn void(
     staff: Scoped<demand::CapturePayments>,
     states: (web::Data<AdminState>, web::Data<PrivateState>),
     request: HttpRequest,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     body: Body<MoveMoney>,
 ) -> Answer {
-    let wanted = (OperationKind::Void, id.into_inner(), body.0);
+    let wanted = (OperationKind::Void, id.to_string(), body.0);
     operate(&states, staff.actor(), &request, wanted).await
 }
 
@@ -141,10 +141,10 @@ pub async fn refund(
     staff: Scoped<demand::RefundPayments>,
     states: (web::Data<AdminState>, web::Data<PrivateState>),
     request: HttpRequest,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     body: Body<MoveMoney>,
 ) -> Answer {
-    let wanted = (OperationKind::Refund, id.into_inner(), body.0);
+    let wanted = (OperationKind::Refund, id.to_string(), body.0);
     operate(&states, staff.actor(), &request, wanted).await
 }
 

@@ -26,6 +26,7 @@ use crate::web::error::{ApiError, Code, Problem};
 /// Filters of the list of products.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ProductQuery {
     /// Only with this status: draft, active or archived.
     status: Option<String>,
@@ -36,6 +37,7 @@ pub struct ProductQuery {
     /// In the order of changes, beginning with this moment (RFC 3339).
     updated_since: Option<String>,
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

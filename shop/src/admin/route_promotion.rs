@@ -12,7 +12,7 @@ use super::promotion::{
     Coupon, CouponsBody, MadeCoupons, PromotionBody, PromotionStatus, StaffPromotion,
 };
 use super::token::demand;
-use super::{AdminState, Answer, answer, created, store_promotion as store, unknown_method};
+use super::{AdminState, Answer, answer, created, store_promotion as store};
 use crate::db::violated_constraint;
 use crate::promotions::model::{CouponCode, MOST_AUTOMATIC};
 use crate::web::error::{ApiError, Code, Problem};
@@ -20,8 +20,10 @@ use crate::web::error::{ApiError, Code, Problem};
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,
@@ -286,7 +288,7 @@ pub async fn archive_coupon(
 
 /// Adds the routes of this file to the scope of the staff API.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
+    let resource = |path: &str| web::resource(path);
     config
         .service(
             resource("/promotions")

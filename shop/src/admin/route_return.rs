@@ -22,7 +22,7 @@ use crate::payments::operate::Why;
 use crate::payments::store as payments;
 use crate::payments::view::OperationView;
 use crate::web::error::{ApiError, Code, Problem};
-use crate::web::private::PrivateState;
+use crate::web::private::{PrivateState, PublicId};
 
 fn unknown_return() -> ApiError {
     ApiError::new(Code::NotFound).detail("there is no such return")
@@ -36,6 +36,7 @@ pub struct ReturnQuery {
     /// In this state; `requested` if it is not given.
     state: Option<ReturnState>,
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,
@@ -100,9 +101,9 @@ pub async fn list(
 pub async fn get(
     _: Scoped<demand::ReadReturns>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
 ) -> Answer {
-    let id = id.into_inner();
+    let id = id.to_string();
     let view = state
         .read(move |connection| {
             Box::pin(async move {
@@ -223,13 +224,13 @@ async fn step(
 pub async fn approve(
     staff: Scoped<demand::WriteReturns>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     if_match: IfMatch,
 ) -> Answer {
     step(
         &state,
         staff.actor(),
-        id.into_inner(),
+        id.to_string(),
         if_match,
         Step::Approve,
     )
@@ -243,13 +244,13 @@ pub async fn approve(
 pub async fn reject(
     staff: Scoped<demand::WriteReturns>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     if_match: IfMatch,
 ) -> Answer {
     step(
         &state,
         staff.actor(),
-        id.into_inner(),
+        id.to_string(),
         if_match,
         Step::Reject,
     )
@@ -263,14 +264,14 @@ pub async fn reject(
 pub async fn receive(
     staff: Scoped<demand::WriteReturns>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     if_match: IfMatch,
     body: Body<Receipt>,
 ) -> Answer {
     let receive = Step::Receive {
         restock: body.0.restock,
     };
-    step(&state, staff.actor(), id.into_inner(), if_match, receive).await
+    step(&state, staff.actor(), id.to_string(), if_match, receive).await
 }
 
 /// How much is given back.
@@ -315,12 +316,12 @@ pub async fn refund(
     staff: Scoped<demand::RefundPayments>,
     states: (web::Data<AdminState>, web::Data<PrivateState>),
     request: HttpRequest,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     body: Body<ReturnRefund>,
 ) -> Answer {
     let (state, private) = states;
     let actor = staff.actor();
-    let id = id.into_inner();
+    let id = id.to_string();
     let key = Key::new(
         "return refund",
         &id,

@@ -134,8 +134,10 @@ impl FromBody for RulePatch {
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

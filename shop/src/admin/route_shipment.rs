@@ -17,7 +17,7 @@ use crate::orders;
 use crate::payments::PaymentSettings;
 use crate::payments::config::is_carrier_name;
 use crate::web::error::{ApiError, Code, Problem};
-use crate::web::private::PrivateState;
+use crate::web::private::{PrivateState, PublicId};
 
 /// Most lines of a parcel that are taken at once; an order has no more.
 const MOST_LINES: usize = 500;
@@ -240,9 +240,9 @@ async fn found(
 pub async fn get(
     _: Scoped<demand::ReadShipments>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
 ) -> Answer {
-    let id = id.into_inner();
+    let id = id.to_string();
     let view = state
         .read(move |connection| {
             Box::pin(async move {
@@ -264,14 +264,14 @@ pub async fn get(
 pub async fn ship(
     staff: Scoped<demand::WriteShipments>,
     states: (web::Data<AdminState>, web::Data<PrivateState>),
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     if_match: IfMatch,
     body: Body<Handover>,
 ) -> Answer {
     let (state, private) = states;
     let actor = staff.actor();
     let settings: PaymentSettings = private.payments.settings().clone();
-    let input = (id.into_inner(), if_match, body.0, settings, name(&actor));
+    let input = (id.to_string(), if_match, body.0, settings, name(&actor));
     let view = run(&state, actor, input, |change, input| {
         Box::pin(async move {
             let (id, if_match, body, settings, actor) = input;
@@ -293,12 +293,12 @@ pub async fn ship(
 pub async fn mark(
     staff: Scoped<demand::WriteShipments>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     if_match: IfMatch,
     body: Body<Whereabouts>,
 ) -> Answer {
     let actor = staff.actor();
-    let input = (id.into_inner(), if_match, body.0, name(&actor));
+    let input = (id.to_string(), if_match, body.0, name(&actor));
     let view = run(&state, actor, input, |change, input| {
         Box::pin(async move {
             let (id, if_match, body, actor) = input;
@@ -318,10 +318,10 @@ pub async fn mark(
 pub async fn delete(
     staff: Scoped<demand::WriteShipments>,
     state: web::Data<AdminState>,
-    id: web::Path<String>,
+    id: web::Path<PublicId>,
     if_match: IfMatch,
 ) -> Answer {
-    let input = (id.into_inner(), if_match);
+    let input = (id.to_string(), if_match);
     run(&state, staff.actor(), input, |change, (id, if_match)| {
         Box::pin(async move {
             let before = found(change, id, if_match).await?;

@@ -18,6 +18,7 @@ use crate::web::error::{ApiError, Code, Problem};
 /// Filters of the audit log.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// Only what the token of this name did.
     actor: Option<String>,
@@ -26,6 +27,7 @@ pub struct AuditQuery {
     /// Only what was done to the thing with this number; needs `entity`.
     entity_id: Option<i64>,
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,

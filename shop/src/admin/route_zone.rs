@@ -10,15 +10,17 @@ use super::page::{Page, Query, limit};
 use super::precondition::{IfMatch, mismatch};
 use super::token::demand;
 use super::zone::{MethodBody, StaffShippingMethod, Zone, ZoneBody};
-use super::{AdminState, Answer, answer, created, store_zone as store, unknown_method};
+use super::{AdminState, Answer, answer, created, store_zone as store};
 use crate::db::violated_constraint;
 use crate::web::error::{ApiError, Problem};
 
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Rows of the page, 1 to 200.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// `next` of the last page.
     after: Option<String>,
@@ -351,7 +353,7 @@ pub async fn put_method(
 
 /// Adds the routes of this file to the scope of the staff API.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path).default_service(web::to(unknown_method));
+    let resource = |path: &str| web::resource(path);
     config
         .service(
             resource("/zones")

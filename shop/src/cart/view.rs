@@ -38,6 +38,7 @@ impl From<&Image> for PictureView {
 
 /// A line.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = CartLine)]
 pub struct LineView {
     /// The SKU.
     pub sku: String,

@@ -32,8 +32,8 @@ texts! {
         payment: "Payment" => "付款",
         payment_free: "There is nothing to pay." => "无需付款。",
         payment_none: "The shop cannot take payments at the moment." => "商店目前无法收款。",
-        test_card_hint: "This shop is being tried out: no money is moved. 4242 4242 4242 4242 is accepted."
-            => "本店正在试运行，不会产生任何扣款。可使用卡号 4242 4242 4242 4242。",
+        test_card_hint: "This shop is being tried out: no money is moved. 4242 4242 4242 4242 is accepted, 4000 0000 0000 3220 asks for a second step."
+            => "本店正在试运行，不会产生任何扣款。卡号 4242 4242 4242 4242 会通过，4000 0000 0000 3220 需要二次确认。",
         card_number: "Card number" => "卡号",
         card_script: "Paying by card needs JavaScript: the card’s number goes to our payment provider and never to us."
             => "银行卡付款需要启用 JavaScript：卡号只会发送给支付服务商，不会经过本店。",

@@ -45,6 +45,7 @@ impl From<&Order> for OrderSummary {
 
 /// A line of an order. Amounts are in minor units, and those of the moment of the order.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = OrderLine)]
 pub struct LineView {
     /// Names the line: its place, from 0.
     pub position: i32,

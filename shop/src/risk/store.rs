@@ -15,7 +15,7 @@ const RULES: &str = "SELECT name, kind, parameters, weight, mode = 'shadow' FROM
 const HAS_LISTS: &str = "SELECT EXISTS (SELECT 1 FROM risk_list)";
 const FACTS: &str = "SELECT orders.total, orders.currency, orders.customer_key, orders.ip_key, orders.address_key, orders.shipping_address, orders.billing_address, \
        TIMESTAMPDIFF(HOUR, customer.created_at, NOW(6)) AS account_hours, \
-       EXISTS (SELECT 1 FROM order_discount WHERE order_discount.order_id = orders.id AND order_discount.coupon_code <> '') AS has_coupon, \
+       EXISTS (SELECT 1 FROM order_discount FORCE INDEX (PRIMARY) WHERE order_discount.order_id = orders.id AND order_discount.coupon_code <> '') AS has_coupon, \
        (SELECT payment.fingerprint FROM payment FORCE INDEX (payment_order) WHERE payment.order_id = orders.id AND payment.fingerprint IS NOT NULL \
          ORDER BY payment.id DESC LIMIT 1) AS fingerprint, \
        (SELECT payment.method->>'$.country' FROM payment FORCE INDEX (payment_order) WHERE payment.order_id = orders.id AND payment.fingerprint IS NOT NULL \
@@ -33,10 +33,10 @@ const COUNT_CARD: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM payment FORCE INDE
      WHERE fingerprint = ? AND created_at >= NOW(6) - INTERVAL ? MINUTE AND order_id <> ? LIMIT ?) AS counted";
 const COUNT_COUPON: &str = "SELECT COUNT(DISTINCT counted.customer_key) FROM ( \
        (SELECT customer_key FROM orders FORCE INDEX (orders_ip_key) WHERE ip_key = ? AND created_at >= NOW(6) - INTERVAL ? MINUTE AND id <> ? \
-         AND (SELECT COUNT(*) FROM order_discount WHERE order_discount.order_id = orders.id AND order_discount.coupon_code <> '') > 0 LIMIT ?) \
+         AND (SELECT COUNT(*) FROM order_discount FORCE INDEX (PRIMARY) WHERE order_discount.order_id = orders.id AND order_discount.coupon_code <> '') > 0 LIMIT ?) \
        UNION ALL \
        (SELECT customer_key FROM orders FORCE INDEX (orders_address_key) WHERE address_key = ? AND created_at >= NOW(6) - INTERVAL ? MINUTE AND id <> ? \
-         AND (SELECT COUNT(*) FROM order_discount WHERE order_discount.order_id = orders.id AND order_discount.coupon_code <> '') > 0 LIMIT ?)) AS counted \
+         AND (SELECT COUNT(*) FROM order_discount FORCE INDEX (PRIMARY) WHERE order_discount.order_id = orders.id AND order_discount.coupon_code <> '') > 0 LIMIT ?)) AS counted \
      WHERE counted.customer_key <> ?";
 const RECORD: &str = "INSERT INTO risk_assessment (order_id, stage, score, outcome, shadow_outcome, reasons) VALUES (?, ?, ?, ?, ?, ?)";
 

@@ -354,6 +354,22 @@ impl ResponseError for ApiError {
     }
 }
 
+/// Explains a bare 405 as every other error: actix answers methods that an address does not know by itself, with `Allow` (RFC 9110,
+/// 15.5.6) and nothing else.
+#[must_use]
+pub fn explained(response: HttpResponse) -> HttpResponse {
+    let is_bare = response.status() == StatusCode::METHOD_NOT_ALLOWED
+        && !response.headers().contains_key(header::CONTENT_TYPE);
+    if !is_bare {
+        return response;
+    }
+    let mut answer = HttpResponse::from_error(ApiError::new(Code::MethodNotAllowed));
+    if let Some(methods) = response.headers().get(header::ALLOW) {
+        answer.headers_mut().insert(header::ALLOW, methods.clone());
+    }
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,10 +7,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 
 use super::{PrivateState, page};
-use crate::web::error::{ApiError, Code};
+use crate::web::error::{ApiError, Code, explained};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const X_ROBOTS_TAG: HeaderName = HeaderName::from_static("x-robots-tag");
@@ -119,7 +119,7 @@ pub async fn protect(
     let (head, answered) = match accepted {
         Ok(()) => {
             let (head, answered) = next.call(request).await?.into_parts();
-            (head, answered.map_into_boxed_body())
+            (head, explained(answered.map_into_boxed_body()))
         }
         Err(error) => (request.into_parts().0, HttpResponse::from_error(error)),
     };
@@ -168,11 +168,6 @@ fn finished(mut response: HttpResponse) -> HttpResponse {
 /// Answers addresses of the private scope that are none.
 pub(super) async fn unknown_address() -> super::Answer {
     Err(ApiError::new(Code::NotFound))
-}
-
-/// Answers methods that an address does not know.
-pub(super) async fn unknown_method(_: HttpRequest) -> super::Answer {
-    Err(ApiError::new(Code::MethodNotAllowed))
 }
 
 /// `303 See Other`: what a form's answer is when it was done.

@@ -126,10 +126,10 @@ impl PrivateState {
     }
 }
 
-/// A resource of the private scope: methods that it does not know are 405.
+/// A resource of the private scope: methods that it does not know are 405, which [`guard::protect`] explains.
 #[must_use]
 pub fn resource(path: &str) -> Resource {
-    web::resource(path).default_service(web::to(guard::unknown_method))
+    web::resource(path)
 }
 
 fn is_private(context: &GuardContext<'_>) -> bool {

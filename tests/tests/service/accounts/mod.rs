@@ -1,5 +1,6 @@
 //! Accounts as a shopper, an attacker and a program see them: the shop's own process, over HTTP.
 
+mod access;
 mod account;
 mod entry;
 mod guard;
@@ -8,6 +9,7 @@ mod staff;
 use anyhow::{Context, Result};
 use panono_shop::accounts::totp;
 use panono_tests::http;
+use panono_tests::market::Market;
 use panono_tests::mysql::TestDatabase;
 use panono_tests::process::Folder;
 use panono_tests::shop::{Environment, Shop};
@@ -169,6 +171,23 @@ impl Bench {
             database,
             _media: media,
         })
+    }
+
+    /// A shop with goods, a way to send them, and cards that are accepted.
+    async fn selling() -> Result<(Self, Market)> {
+        let database = TestDatabase::shared().await?;
+        database.migrate().await?;
+        let media = Folder::new("media")?;
+        let market = Market::open(&database, 2, 100).await?;
+        let environment = market.environment.clone().with_media(media.path());
+        let shop = environment.serve().await?;
+        let bench = Self {
+            shop,
+            environment,
+            database,
+            _media: media,
+        };
+        Ok((bench, market))
     }
 
     fn browser(&self) -> Browser {

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A member of staff with a role, and their first password.
-async fn member(bench: &Bench, email: &str, role: &str, scopes: &str) -> Result<String> {
+pub(super) async fn member(bench: &Bench, email: &str, role: &str, scopes: &str) -> Result<String> {
     bench
         .environment
         .run(&["staff", "put-role", role, "--scope", scopes])
@@ -15,7 +15,7 @@ async fn member(bench: &Bench, email: &str, role: &str, scopes: &str) -> Result<
     Ok(password.trim().to_owned())
 }
 
-async fn token(browser: &mut Browser, body: Value) -> Result<String> {
+pub(super) async fn token(browser: &mut Browser, body: Value) -> Result<String> {
     let session = browser.post("/api/v1/admin/login", body).await?.expect(200);
     Ok(session.json()["token"].as_str().unwrap().to_owned())
 }

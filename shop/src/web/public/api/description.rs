@@ -1,7 +1,7 @@
 //! The description of the whole API, public and of the staff (OpenAPI 3.1).
 
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::answer;
@@ -9,6 +9,9 @@ use crate::admin::openapi::AdminApi;
 use crate::checkout::openapi::CheckoutApi;
 use crate::fulfilment::openapi::FulfilmentApi;
 use crate::web::error::Problem;
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
 
 /// What the public answers.
 #[derive(OpenApi)]
@@ -53,9 +56,28 @@ pub fn description() -> utoipa::openapi::OpenApi {
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
+            name_problems(operation);
         }
     }
     description
+}
+
+/// Gives problems their media type (RFC 9457), which routes that answer them do not repeat.
+fn name_problems(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        let is_problem = |content: &RefOr<Content>| {
+            matches!(content, RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. })
+                if schema.ref_location.ends_with("/Problem"))
+        };
+        if response.content.get(JSON).is_some_and(is_problem)
+            && let Some(content) = response.content.shift_remove(JSON)
+        {
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
@@ -99,7 +121,7 @@ impl Modify for Problems {
                 .build();
             ResponseBuilder::new()
                 .description(text)
-                .content("application/problem+json", content)
+                .content(PROBLEM, content)
                 .build()
         };
         let responses: [(&str, Response); 5] = [

@@ -292,14 +292,33 @@ fn every_reference_of_the_description_leads_somewhere() {
 
 /// Public answers and those of the staff share no name for different things: merged, one would hide the other.
 #[test]
-fn public_and_staff_schemas_have_different_names() {
+fn no_two_schemas_have_one_name() {
     use utoipa::OpenApi;
-    let staff = serde_json::to_value(crate::admin::openapi::AdminApi::openapi()).unwrap();
-    let staff = staff["components"]["schemas"].as_object().unwrap();
     let whole = document();
     let whole = whole["components"]["schemas"].as_object().unwrap();
-    for (name, schema) in staff {
-        assert_eq!(whole.get(name), Some(schema), "{name}");
+    for part in [
+        crate::admin::openapi::AdminApi::openapi(),
+        crate::cart::route::CartApi::openapi(),
+        crate::checkout::openapi::CheckoutApi::openapi(),
+        crate::fulfilment::openapi::FulfilmentApi::openapi(),
+        crate::accounts::api::AccountApi::openapi(),
+    ] {
+        let part = serde_json::to_value(part).unwrap();
+        for (name, schema) in part["components"]["schemas"].as_object().unwrap() {
+            assert_eq!(whole.get(name), Some(schema), "{name}");
+        }
+    }
+}
+
+#[test]
+fn problems_have_their_media_type() {
+    let document = document();
+    let items = document["paths"].as_object().unwrap().values();
+    for operation in items.flat_map(|item| item.as_object().unwrap().values()) {
+        for response in operation["responses"].as_object().unwrap().values() {
+            let schema = &response["content"]["application/json"]["schema"]["$ref"];
+            assert_ne!(schema, "#/components/schemas/Problem", "{operation}");
+        }
     }
 }
 

@@ -669,6 +669,7 @@ pub(super) enum CompletionKind {
 
 /// A completion of what was typed.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Suggestion)]
 pub(super) struct Completion {
     /// What it names.
     kind: CompletionKind,
