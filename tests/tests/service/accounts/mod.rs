@@ -21,8 +21,8 @@ use time::OffsetDateTime;
 const PASSWORD: &str = "a long enough sentence";
 
 /// A shop that serves, without edge and worker.
-struct Bench {
-    shop: Shop,
+pub(crate) struct Bench {
+    pub(crate) shop: Shop,
     environment: Environment,
     database: TestDatabase<'static>,
     _media: Folder,
@@ -78,10 +78,10 @@ impl Reply {
 
 /// A browser: it keeps its cookies, and says where it is.
 #[derive(Debug, Clone)]
-struct Browser {
+pub(crate) struct Browser {
     client: reqwest::Client,
     url: String,
-    session: Option<String>,
+    pub(crate) session: Option<String>,
     cart: Option<String>,
     /// The address that the edge says it has.
     address: String,
@@ -174,7 +174,7 @@ impl Bench {
     }
 
     /// A shop with goods, a way to send them, and cards that are accepted.
-    async fn selling() -> Result<(Self, Market)> {
+    pub(crate) async fn selling() -> Result<(Self, Market)> {
         let database = TestDatabase::shared().await?;
         database.migrate().await?;
         let media = Folder::new("media")?;
@@ -232,7 +232,7 @@ impl Bench {
     }
 
     /// A customer who registered, verified the address and is signed in.
-    async fn customer(&self, email: &str) -> Result<Browser> {
+    pub(crate) async fn customer(&self, email: &str) -> Result<Browser> {
         let mut browser = self.browser();
         let body = json!({ "email": email, "password": PASSWORD, "name": "Test Customer" });
         browser
