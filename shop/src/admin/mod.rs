@@ -227,7 +227,8 @@ async fn unknown_address() -> Answer {
 
 /// Mounts the staff API. The application must have a [`web::Data`] of [`AdminState`].
 pub fn configure(config: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path);
+    use actix_web::web::resource;
+
     // Before the scope: whoever signs in has no token yet.
     for (path, route) in [
         ("/api/v1/admin/login", web::post().to(route_login::login)),

@@ -353,7 +353,8 @@ pub async fn put_method(
 
 /// Adds the routes of this file to the scope of the staff API.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let resource = |path: &str| web::resource(path);
+    use actix_web::web::resource;
+
     config
         .service(
             resource("/zones")
