@@ -3,7 +3,8 @@
 #
 #   tests/tools.sh              all sets
 #   tests/tools.sh mysql valkey only these sets
-#   tests/tools.sh --list       names of the sets, for: databases, edge, benches (nginx, wrk), browser tests (browser, axe), API tests (schemathesis)
+#   tests/tools.sh --list       names of the sets, for: databases, edge, benches (nginx, wrk), browser tests (browser, axe), API tests
+#                               (schemathesis), charts (helm)
 #
 # A program found in PATH that is recent enough is used as it is; else its Debian packages are unpacked under `.tools/`
 # (PANONO_TOOLS names another folder). Either way `.tools/bin/NAME` is a small script that starts it, and that is where
@@ -14,7 +15,7 @@ set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=${PANONO_TOOLS:-$repository/.tools}
-all_sets=(mysql valkey varnish nginx wrk browser axe schemathesis)
+all_sets=(mysql valkey varnish nginx wrk browser axe schemathesis helm)
 attempts=4
 
 say() { printf 'tools: %s\n' "$*" >&2; }
@@ -370,6 +371,81 @@ set_schemathesis() { # schemathesis, which tries the API against its own descrip
     'from schemathesis.cli import schemathesis; schemathesis(prog_name="schemathesis")' | write_program schemathesis
 }
 
+set_helm() { # helm, or what tests need of it with its own code, from a Python package
+  local found python
+  if found=$(in_path helm) && version_at_least "$("$found" version --short 2>/dev/null | first_version)" 3.14; then
+    use_from_path helm "$found"
+    return
+  fi
+  python=$(in_path python3) || fail 'helm: put helm, or python3, into PATH'
+  python_with_pip helm
+  local fresh=$tools/.new.helm.$$
+  rm -rf "$fresh"
+  say 'helm: downloading the Python package helm-python-sdk'
+  with_attempts "$python" -m pip --quiet --disable-pip-version-check --retries 1 install --no-deps --only-binary=:all: \
+    --target "$fresh" 'helm-python-sdk>=0.2.2,<0.3' >&2 || fail 'helm: the package could not be installed, see above'
+  without_pip
+  cat >"$fresh/helm.py" <<'PYTHON'
+"""The commands of helm that tests use, by its own code: version, lint, template, install, upgrade, uninstall."""
+import argparse, os, sys
+import helm_python as helm
+
+parser = argparse.ArgumentParser(prog="helm")
+parser.add_argument("command", choices=["version", "lint", "template", "install", "upgrade", "uninstall"])
+parser.add_argument("names", nargs="*")
+parser.add_argument("--short", action="store_true")
+parser.add_argument("--strict", action="store_true")
+parser.add_argument("--create-namespace", action="store_true")
+parser.add_argument("--namespace", "-n", default="default")
+parser.add_argument("--values", "-f", action="append", default=[])
+given = parser.parse_args()
+
+
+def merge(into, values):
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(into[key], value)
+        else:
+            into[key] = value
+
+
+values = {}
+for path in given.values:
+    with open(path) as file:
+        merge(values, helm.values_from_yaml(file.read()))
+try:
+    if given.command == "version":
+        print(helm.helm_sdk_version())
+    elif given.command == "lint":
+        report = helm.lint(given.names[0], values, strict=given.strict, namespace=given.namespace)
+        worst = max([message["severity"] for message in report["messages"]], default=0)
+        for message in report["messages"]:
+            print(f"[{message['severity']}] {message['path']}: {message['error']}")
+        sys.exit(1 if report["errors"] or worst >= (2 if given.strict else 3) else 0)
+    elif given.command == "template":
+        name, chart = given.names
+        with helm.Chart.load(chart) as loaded:
+            for path, text in loaded.render(values, name=name, namespace=given.namespace).items():
+                if text.strip():
+                    print(f"---\n# Source: {path}\n{text}")
+    else:
+        with helm.Config(kubeconfig_path=os.environ["KUBECONFIG"], namespace=given.namespace) as cluster:
+            if given.command == "uninstall":
+                cluster.uninstall(given.names[0])
+            else:
+                name, chart = given.names
+                more = {"create_namespace": given.create_namespace} if given.command == "install" else {}
+                getattr(cluster, given.command)(chart, name, values, namespace=given.namespace, **more)
+            print(f"{given.command}: {given.names[0]}")
+except helm.HelmError as error:
+    sys.exit(f"Error: {error}")
+PYTHON
+  replace_folder "$fresh" "$tools/helm"
+  write_program helm <<'SCRIPT'
+PYTHONPATH="$tools/helm" exec python3 "$tools/helm/helm.py" "$@"
+SCRIPT
+}
+
 # ---------------------------------------------------------------- main
 
 # recipe SET: a set is made anew when its own function, or one of those that it writes its programs with, has changed.
@@ -394,6 +470,7 @@ brought_by() {
   browser) echo bin/chromium bin/chromedriver ;;
   axe) echo share/axe.min.js ;;
   schemathesis) echo bin/schemathesis ;;
+  helm) echo bin/helm ;;
   esac
 }
 
@@ -406,6 +483,7 @@ version_of() {
   bin/varnishadm) "$tools/bin/varnishd" -V 2>&1 ;; # it has no option to tell its own
   bin/nginx | bin/wrk) "$path" -v 2>&1 ;;
   bin/chrom* | bin/schemathesis) "$path" --version 2>/dev/null ;;
+  bin/helm) "$path" version --short 2>/dev/null ;;
   share/*) head -c 200 "$path" ;;
   *) "$path" -V 2>&1 ;;
   esac | first_version

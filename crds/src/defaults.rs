@@ -124,6 +124,18 @@ pub(crate) fn scale_down() -> u32 {
     300
 }
 
+pub(crate) fn return_days() -> u32 {
+    30
+}
+
+pub(crate) fn review_from() -> u32 {
+    50
+}
+
+pub(crate) fn refuse_from() -> u32 {
+    100
+}
+
 pub(crate) fn migration_timeout() -> u32 {
     900
 }

@@ -8,6 +8,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod action;
+mod commerce;
 mod database;
 mod defaults;
 mod edge;
@@ -26,6 +27,7 @@ pub use action::{
     ActionPhase, Component, RestartAction, RotateSecretsAction, ShopAction, ShopActionSpec,
     ShopActionStatus,
 };
+pub use commerce::{Capture, Carrier, Fulfilment, Mail, MailTls, Payments, Risk, Stripe};
 pub use database::{
     Cache, CacheEngine, Database, ExternalCache, ExternalDatabase, ManagedCache, ManagedDatabase,
     Storage, Tls,

@@ -6,7 +6,9 @@ use k8s_openapi::api::core::v1::Toleration;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cache, Database, Edge, ShopStatus, Web, Worker, defaults};
+use crate::{
+    Cache, Database, Edge, Fulfilment, Mail, Payments, Risk, ShopStatus, Web, Worker, defaults,
+};
 
 /// An online shop: what it is called, which release runs, and on what.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -42,6 +44,8 @@ use crate::{Cache, Database, Edge, ShopStatus, Web, Worker, defaults};
 ).message("connections do not fit: (most web replicas + 1) × web.databaseConnections + (worker.replicas + 1) × worker.databaseConnections must not be above database.managed.maxConnections - 10; one more of each runs during a rollout"))]
 #[x_kube(validation = Rule::new("self.mode != 'ReadOnly' || has(self.database.managed)")
     .message("mode ReadOnly needs a managed database: make an external one read-only where it is run"))]
+#[x_kube(validation = Rule::new("!has(self.mail) || has(self.mail.from) || has(self.email)")
+    .message("mails need somebody whom they are from: give mail.from or email"))]
 pub struct ShopSpec {
     /// Where shoppers find the shop: scheme and host, such as `https://shop.example.com`. Requests for other hosts are refused.
     #[schemars(
@@ -117,6 +121,18 @@ pub struct ShopSpec {
     /// How visitors come in. Without it there is the Service alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
+    /// Who takes the money.
+    #[serde(default)]
+    pub payments: Payments,
+    /// Who takes the shop's mails. Without it they wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mail: Option<Mail>,
+    /// What happens after an order was placed.
+    #[serde(default)]
+    pub fulfilment: Fulfilment,
+    /// What becomes of orders by their risk.
+    #[serde(default)]
+    pub risk: Risk,
     /// What Prometheus is told.
     #[serde(default)]
     pub monitoring: Monitoring,

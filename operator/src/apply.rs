@@ -47,11 +47,17 @@ pub async fn apply(
     expected: &BTreeSet<ObjectKey>,
 ) -> Applied {
     let mut applied = Applied::default();
+    let mut written = false;
     for object in objects {
         match one(target, object).await {
-            Ok(true) => applied.restored.push(object.key.clone()),
-            Ok(false) => {}
-            Err(failure) => {
+            Ok(Outcome::Nothing) => {}
+            Ok(Outcome::Written) => written = true,
+            Ok(Outcome::Restored) => {
+                written = true;
+                applied.restored.push(object.key.clone());
+            }
+            Err(mut failure) => {
+                failure.progressed = written;
                 tracing::warn!(shop = %target.shop, object = %object.key, %failure, "failed to apply an object");
                 let general = failure.general;
                 applied.failure.get_or_insert(failure);
@@ -70,11 +76,18 @@ pub async fn apply(
     applied
 }
 
-/// Says whether the object was put back.
-async fn one(target: Target<'_>, object: &Object) -> Result<bool, Failure> {
+/// What was done with an object.
+enum Outcome {
+    Nothing,
+    Written,
+    /// Somebody had changed it, and it was put back.
+    Restored,
+}
+
+async fn one(target: Target<'_>, object: &Object) -> Result<Outcome, Failure> {
     let need = target.index.need(target.shop, object);
     match need {
-        Need::Nothing => return Ok(false),
+        Need::Nothing => return Ok(Outcome::Nothing),
         Need::Create => refuse_what_is_not_ours(target, object).await?,
         Need::Apply | Need::Restore => {}
     }
@@ -85,8 +98,9 @@ async fn one(target: Target<'_>, object: &Object) -> Result<bool, Failure> {
     if need == Need::Restore {
         target.metrics.drifted(object.key.kind.name());
         tracing::info!(shop = %target.shop, object = %object.key, "put back what somebody had changed");
+        return Ok(Outcome::Restored);
     }
-    Ok(need == Need::Restore)
+    Ok(Outcome::Written)
 }
 
 /// An object that is not among ours may still exist: somebody else's, or ours without its label.
@@ -156,7 +170,7 @@ async fn hand_over_replicas(target: Target<'_>, object: &Object) -> Result<(), F
 }
 
 /// Kinds that hold data: they go with their Shop, if they go at all.
-fn holds_data(kind: Kind) -> bool {
+pub(crate) fn holds_data(kind: Kind) -> bool {
     matches!(kind, Kind::PersistentVolumeClaim | Kind::Secret)
 }
 

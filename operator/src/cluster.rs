@@ -10,6 +10,7 @@ use kube::api::{
 };
 use kube::{Client, Error};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 use crate::leadership::Leadership;
@@ -17,8 +18,15 @@ use crate::metrics::Metrics;
 use crate::object::{Kind, Object, ObjectKey, ShopKey};
 use crate::ownership::FIELD_MANAGER;
 
-/// How long an answer may take. The client's own limit is on silence; this one is on the whole.
+/// How long an answer may take, with all tries. The client's own limit is on silence; this one is on the whole.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
+
+/// How often a request is made at most, and the pause after the first try. What fails for longer is the queue's to repeat.
+const TRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause that a busy API server may ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The API server.
 #[derive(Clone)]
@@ -31,6 +39,32 @@ pub struct Cluster {
 impl std::fmt::Debug for Cluster {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.write_str("Cluster")
+    }
+}
+
+/// How a request ended, for metrics.
+fn result<T>(answer: &Result<T, Error>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Error::Api(status)) if status.code == 404 => "missing",
+        Err(Error::Api(status)) if status.code == 409 => "conflict",
+        Err(Error::Api(status)) if status.code < 500 => "refused",
+        Err(_) => "failed",
+    }
+}
+
+/// The pause that is asked for before the same request may be made again, if that is of use.
+fn patience(error: &Error) -> Option<Duration> {
+    match error {
+        Error::Api(status) if status.code == 429 || status.code >= 500 => {
+            let seconds = status
+                .details
+                .as_ref()
+                .map_or(0, |details| details.retry_after_seconds);
+            Some(Duration::from_secs(seconds.into()).min(LONGEST_PAUSE))
+        }
+        Error::Api(_) => None,
+        _ => Some(Duration::ZERO),
     }
 }
 
@@ -61,35 +95,47 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), namespace, resource)
     }
 
-    /// Runs one request within its limit and counts it.
-    async fn call<T>(
+    /// Runs one request within its limit, counts it, and repeats it when the API server was busy or not to be reached. Requests are
+    /// such that it does not matter whether the one before was done.
+    async fn call<T, F: Future<Output = Result<T, Error>>>(
         &self,
         verb: &'static str,
         object: &ObjectKey,
-        request: impl Future<Output = Result<T, Error>>,
+        writes: bool,
+        request: impl Fn() -> F,
     ) -> Result<T, Failure> {
-        let answer = tokio::time::timeout(CALL_LIMIT, request).await;
-        let (result, answer) = match answer {
-            Ok(Ok(value)) => ("ok", Ok(value)),
-            Ok(Err(error)) => (
-                match &error {
-                    Error::Api(status) if status.code == 404 => "missing",
-                    Error::Api(status) if status.code == 409 => "conflict",
-                    Error::Api(status) if status.code < 500 => "refused",
-                    _ => "failed",
-                },
-                Err(Failure::from_client(verb, object, &error)),
-            ),
-            Err(_) => (
-                "timeout",
-                Err(Failure::general(
-                    panono_crds::Reason::Unreachable,
-                    format!("{verb} {object}: no answer in {CALL_LIMIT:?}"),
-                )),
-            ),
-        };
-        self.metrics.called(verb, result);
-        answer
+        let until = Instant::now() + CALL_LIMIT;
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1_u32.. {
+            // The lead may be lost between two tries.
+            if writes {
+                self.may_write()?;
+            }
+            let answer = tokio::time::timeout_at(until, request()).await;
+            let Ok(answer) = answer else {
+                self.metrics.called(verb, "timeout");
+                break;
+            };
+            self.metrics.called(verb, result(&answer));
+            let error = match answer {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let wait = patience(&error)
+                .map(|asked| asked.max(pause.mul_f64(rand::random_range(0.5..1.0))));
+            match wait {
+                Some(wait) if attempt < TRIES && Instant::now() + wait < until => {
+                    tracing::debug!(verb, %object, ?wait, error = %crate::failure::client(&error), "asking again");
+                    tokio::time::sleep(wait).await;
+                    pause = pause.saturating_mul(3);
+                }
+                _ => return Err(Failure::from_client(verb, object, &error)),
+            }
+        }
+        Err(Failure::general(
+            panono_crds::Reason::Unreachable,
+            format!("{verb} {object}: no answer in {CALL_LIMIT:?}"),
+        ))
     }
 
     fn may_write(&self) -> Result<(), Failure> {
@@ -114,7 +160,8 @@ impl Cluster {
         name: &str,
     ) -> Result<Option<DynamicObject>, Failure> {
         let api = self.api(&kind.resource(), namespace);
-        self.call("get", &key(kind, name), api.get_opt(name)).await
+        self.call("get", &key(kind, name), false, || api.get_opt(name))
+            .await
     }
 
     /// Applies an object.
@@ -136,7 +183,6 @@ impl Cluster {
         object: &ObjectKey,
         body: &Value,
     ) -> Result<DynamicObject, Failure> {
-        self.may_write()?;
         let namespace = body
             .pointer("/metadata/namespace")
             .and_then(Value::as_str)
@@ -144,11 +190,10 @@ impl Cluster {
         let api = self.api(&object.kind.resource(), namespace);
         let mut parameters = PatchParams::apply(manager).force();
         parameters.field_validation = Some(ValidationDirective::Strict);
-        self.call(
-            "apply",
-            object,
-            api.patch(&object.name, &parameters, &Patch::Apply(body)),
-        )
+        self.call("apply", object, true, || async {
+            api.patch(&object.name, &parameters, &Patch::Apply(body))
+                .await
+        })
         .await
     }
 
@@ -166,11 +211,10 @@ impl Cluster {
         let mut parameters = PatchParams::apply(FIELD_MANAGER).force();
         parameters.dry_run = true;
         parameters.field_validation = Some(ValidationDirective::Strict);
-        self.call(
-            "apply",
-            &object.key,
-            api.patch(&object.key.name, &parameters, &Patch::Apply(&object.body)),
-        )
+        self.call("apply", &object.key, false, || async {
+            api.patch(&object.key.name, &parameters, &Patch::Apply(&object.body))
+                .await
+        })
         .await
     }
 
@@ -183,7 +227,6 @@ impl Cluster {
         manager: &str,
         object: &Object,
     ) -> Result<Option<DynamicObject>, Failure> {
-        self.may_write()?;
         let namespace = object
             .body
             .pointer("/metadata/namespace")
@@ -196,14 +239,14 @@ impl Cluster {
         };
         let typed: DynamicObject = serde_json::from_value(object.body.clone())
             .map_err(|error| Failure::of(panono_crds::Reason::Refused, error.to_string()))?;
-        let request = async {
+        let request = || async {
             match api.create(&parameters, &typed).await {
                 Ok(made) => Ok(Some(made)),
                 Err(Error::Api(status)) if status.code == 409 => Ok(None),
                 Err(error) => Err(error),
             }
         };
-        self.call("create", &object.key, request).await
+        self.call("create", &object.key, true, request).await
     }
 
     /// Replaces an object, if it is still at the version that `body` names.
@@ -216,7 +259,6 @@ impl Cluster {
         kind: Kind,
         object: &DynamicObject,
     ) -> Result<DynamicObject, Failure> {
-        self.may_write()?;
         let name = object.metadata.name.clone().unwrap_or_default();
         let namespace = object.metadata.namespace.clone().unwrap_or_default();
         let api = self.api(&kind.resource(), &namespace);
@@ -224,11 +266,9 @@ impl Cluster {
             field_manager: Some(manager.to_owned()),
             ..PostParams::default()
         };
-        self.call(
-            "update",
-            &key(kind, &name),
-            api.replace(&name, &parameters, object),
-        )
+        self.call("update", &key(kind, &name), true, || {
+            api.replace(&name, &parameters, object)
+        })
         .await
     }
 
@@ -242,7 +282,6 @@ impl Cluster {
         namespace: &str,
         uid: &str,
     ) -> Result<(), Failure> {
-        self.may_write()?;
         let api = self.api(&object.kind.resource(), namespace);
         let parameters = DeleteParams {
             preconditions: Some(Preconditions {
@@ -251,14 +290,14 @@ impl Cluster {
             }),
             ..DeleteParams::background()
         };
-        let request = async {
+        let request = || async {
             match api.delete(&object.name, &parameters).await {
                 Ok(_) => Ok(()),
                 Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
                 Err(error) => Err(error),
             }
         };
-        self.call("delete", object, request).await
+        self.call("delete", object, true, request).await
     }
 
     /// Writes the status of a custom resource of ours.
@@ -272,16 +311,14 @@ impl Cluster {
         name: &str,
         body: &Value,
     ) -> Result<DynamicObject, Failure> {
-        self.may_write()?;
         let api = self.api(resource, &shop.namespace);
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         // For messages the kind does not matter much; the name does.
         let named = key(Kind::ConfigMap, name);
-        self.call(
-            "apply_status",
-            &named,
-            api.patch_status(name, &parameters, &Patch::Apply(body)),
-        )
+        self.call("apply_status", &named, true, || async {
+            api.patch_status(name, &parameters, &Patch::Apply(body))
+                .await
+        })
         .await
         .map_err(|failure| Failure {
             message: failure

@@ -87,21 +87,12 @@ impl Vitals {
             Duration::from_millis(self.now().saturating_sub(mark.load(Ordering::Relaxed)))
         };
         let queue = self.queue();
-        let silent = since(&self.beat);
-        if silent > Duration::from_secs(30) {
-            return Err(format!("the program's clock has not ticked for {silent:?}"));
-        }
-        let longest = queue.longest();
-        if longest > DEADLINE * 2 {
-            return Err(format!("one Shop has been looked at for {longest:?}"));
-        }
-        let (overdue, idle) = (queue.overdue(), since(&self.done));
-        if overdue > DEADLINE * 2 && idle > DEADLINE * 2 {
-            return Err(format!(
-                "a Shop waits for {overdue:?}, and none was looked at for {idle:?}"
-            ));
-        }
-        Ok(())
+        alive(
+            since(&self.beat),
+            queue.longest(),
+            queue.overdue(),
+            since(&self.done),
+        )
     }
 
     /// Why the process is of no use yet, if it is not.
@@ -124,6 +115,28 @@ impl Vitals {
     pub fn metrics(&self) -> String {
         self.metrics.text(self.index.shops(), self.queue().depth())
     }
+}
+
+/// Whether there is progress: the program's clock has been silent for so long, one Shop looked at for so long, the next one overdue
+/// for so long, and none looked at to the end for so long.
+fn alive(
+    silent: Duration,
+    longest: Duration,
+    overdue: Duration,
+    idle: Duration,
+) -> Result<(), String> {
+    if silent > Duration::from_secs(30) {
+        return Err(format!("the program's clock has not ticked for {silent:?}"));
+    }
+    if longest > DEADLINE * 2 {
+        return Err(format!("one Shop has been looked at for {longest:?}"));
+    }
+    if overdue > DEADLINE * 2 && idle > DEADLINE * 2 {
+        return Err(format!(
+            "a Shop waits for {overdue:?}, and none was looked at for {idle:?}"
+        ));
+    }
+    Ok(())
 }
 
 /// The two clients: one whose answers are limited in time, and one for watches, on which it is silent for long.
@@ -402,6 +415,10 @@ async fn work(context: Arc<Context>, queue: Arc<Queue>, vitals: Arc<Vitals>) {
                 queue.after(key.clone(), pause.mul_f64(rand::random_range(0.9..1.1)));
             }
             Ok(Ok(Err(failure))) => {
+                // What others refuse is not to be tried at each second, however much else is written.
+                if failure.general && failure.progressed {
+                    queue.succeeded(&key);
+                }
                 let pause = queue.again(key.clone());
                 context
                     .metrics
@@ -436,4 +453,27 @@ impl Drop for Abort {
 #[tracing::instrument(name = "reconcile", skip_all, fields(shop = %key))]
 async fn look(context: &Context, key: &ShopKey) -> Result<Looked, failure::Failure> {
     reconcile(context, key).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{DEADLINE, alive};
+
+    /// A process that hangs is one to restart; one that rests, is within a deadline, or works through many Shops is not.
+    #[test]
+    fn liveness_tells_whether_there_is_progress() {
+        let (none, short, long) = (Duration::ZERO, Duration::from_secs(5), DEADLINE * 3);
+        assert_eq!(alive(short, none, none, long), Ok(()), "nothing to do");
+        assert_eq!(alive(short, DEADLINE, none, long), Ok(()));
+        assert_eq!(alive(short, short, long, short), Ok(()), "much to do");
+        for (hangs, words) in [
+            (alive(long, none, none, none), "clock"),
+            (alive(short, long, none, none), "one Shop"),
+            (alive(short, none, long, long), "a Shop waits"),
+        ] {
+            assert!(hangs.is_err_and(|found| found.contains(words)), "{words}");
+        }
+    }
 }

@@ -15,8 +15,10 @@ pub struct Failure {
     pub reason: Reason,
     /// For people.
     pub message: String,
-    /// Whether anything else can be expected to work.
+    /// Whether nothing else can be expected to work.
     pub general: bool,
+    /// Whether something was written before. A try that gets further than the one before it need not wait longer.
+    pub progressed: bool,
 }
 
 impl std::fmt::Display for Failure {
@@ -34,6 +36,7 @@ impl Failure {
             reason,
             message: message.into(),
             general: false,
+            progressed: false,
         }
     }
 
@@ -43,6 +46,7 @@ impl Failure {
             reason,
             message: message.into(),
             general: true,
+            progressed: false,
         }
     }
 

@@ -46,6 +46,14 @@ pub enum Need {
     Restore,
 }
 
+/// The Shops of which an object of this name can be: `a-b-c` of `a`, `a-b` and `a-b-c`.
+pub fn owners(object: &str) -> impl Iterator<Item = &str> {
+    object
+        .match_indices('-')
+        .filter_map(|(at, _)| object.get(..at))
+        .chain([object])
+}
+
 #[derive(Debug, Default)]
 struct Entry {
     stored: Option<(u64, Stored)>,
@@ -174,6 +182,32 @@ impl Index {
         });
         entry.live.insert(key.clone(), live);
         !(as_applied && as_before)
+    }
+
+    /// Notes that an object is of `shop` by its label, or of nobody. Names the Shops of which it was before: somebody has taken it
+    /// from them. Names of objects begin with that of their Shop, so that there are few that it can have been.
+    pub fn claimed(
+        &self,
+        namespace: &str,
+        key: &ObjectKey,
+        shop: Option<&ShopKey>,
+    ) -> Vec<ShopKey> {
+        let mut entries = self.lock();
+        let mut robbed = Vec::new();
+        for name in owners(&key.name) {
+            let other = ShopKey {
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            };
+            if shop != Some(&other)
+                && let Some(entry) = entries.get_mut(&other)
+                && entry.live.remove(key).is_some()
+            {
+                entry.applied.remove(key);
+                robbed.push(other);
+            }
+        }
+        robbed
     }
 
     /// Forgets an object. Says whether it was known.
@@ -388,5 +422,35 @@ mod tests {
         assert_eq!(index.need(&shop, &one), Need::Restore);
         assert!(index.remove_object(&shop, &key));
         assert_eq!(index.need(&shop, &one), Need::Create);
+    }
+
+    /// Somebody changes the label that says whose an object is.
+    #[test]
+    fn an_object_that_is_taken_away_is_missed() {
+        let index = Index::default();
+        let shop = ShopKey {
+            name: "a-b".to_owned(),
+            ..shop()
+        };
+        let other = ShopKey {
+            name: "a".to_owned(),
+            ..shop.clone()
+        };
+        let object = Object {
+            key: ObjectKey {
+                kind: Kind::Service,
+                name: "a-b-web".to_owned(),
+            },
+            body: json!({}),
+        };
+        index.put_object(&shop, &object.key, live(4, 7));
+        index.applied(&shop, &object, live(4, 7));
+        let claim = |by| index.claimed("n", &object.key, by);
+        assert!(claim(Some(&shop)).is_empty());
+        assert_eq!(claim(Some(&other)), std::slice::from_ref(&shop));
+        assert_eq!(index.need(&shop, &object), Need::Create);
+        index.put_object(&other, &object.key, live(5, 7));
+        assert_eq!(claim(None), std::slice::from_ref(&other));
+        assert!(claim(None).is_empty());
     }
 }

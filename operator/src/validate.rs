@@ -119,7 +119,30 @@ pub fn secrets(spec: &ShopSpec) -> Vec<NeededSecret> {
     if let Some(bucket) = &spec.media.bucket {
         need("media.bucket.secretName", &bucket.secret_name, AWS);
     }
+    if let Some(stripe) = &spec.payments.stripe {
+        need(
+            "payments.stripe.secretName",
+            &stripe.secret_name,
+            &["secret-key", "webhook-secrets"],
+        );
+    }
+    if let Some(name) = &spec.fulfilment.secret_name {
+        need("fulfilment.secretName", name, &["carrier-secrets"]);
+    }
+    if let Some(name) = spec
+        .mail
+        .as_ref()
+        .and_then(|mail| mail.secret_name.as_ref())
+    {
+        need("mail.secretName", name, &["user", "password"]);
+    }
     needed
+}
+
+/// The port of a server of mails, if it is one.
+pub fn mail_port(server: &str) -> Option<u16> {
+    let (_, port) = server.rsplit_once(':')?;
+    port.parse().ok().filter(|port| *port > 0)
 }
 
 /// Whether the Shop can be built.
@@ -129,6 +152,17 @@ pub fn secrets(spec: &ShopSpec) -> Vec<NeededSecret> {
 pub fn validate(shop: &Shop, referenced: &Referenced) -> Result<ValidatedShop, Invalid> {
     let spec = &shop.spec;
     let host = host(spec)?;
+    if let Some(mail) = &spec.mail
+        && mail_port(&mail.server).is_none()
+    {
+        return Err(Invalid::new(
+            Reason::InvalidSpec,
+            format!(
+                "spec.mail.server {:?} has a port that is none: give one from 1 to 65535",
+                mail.server
+            ),
+        ));
+    }
     for needed in secrets(spec) {
         let Some(found) = referenced.secrets.get(&needed.name) else {
             return Err(Invalid::new(

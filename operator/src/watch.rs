@@ -14,7 +14,7 @@ use panono_crds::{Shop, ShopAction};
 use tokio::sync::oneshot;
 
 use crate::failure;
-use crate::index::{Index, Stored};
+use crate::index::{self, Index, Stored};
 use crate::live;
 use crate::metrics::Metrics;
 use crate::names::MANAGED_BY;
@@ -184,13 +184,18 @@ impl Watches {
             |change| match change {
                 Change::Begin => seen.clear(),
                 Change::There(object) => {
-                    let (Some(shop), Some(name)) =
-                        (live::shop_of(&object), object.metadata.name.clone())
-                    else {
+                    let Some(ShopKey { namespace, name }) = named(&object) else {
                         return;
                     };
-                    seen.insert((shop.clone(), name.clone()));
+                    // Objects with a label of a Shop that they cannot be of are nobody's.
+                    let shop = live::shop_of(&object)
+                        .filter(|shop| index::owners(&name).any(|owner| owner == shop.name));
                     let key = ObjectKey { kind, name };
+                    for robbed in self.index.claimed(&namespace, &key, shop.as_ref()) {
+                        self.queue.soon(robbed);
+                    }
+                    let Some(shop) = shop else { return };
+                    seen.insert((shop.clone(), key.name.clone()));
                     if self
                         .index
                         .put_object(&shop, &key, live::live(kind, &object))

@@ -1,22 +1,26 @@
 //! `panono-operator diff`
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
 use kube::Config;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DynamicObject, ListParams};
 use panono_crds::{Shop, to_yaml};
 use serde_json::Value;
 
 use super::{CommandResult, FileArgs};
+use crate::apply::holds_data;
 use crate::cluster::Cluster;
 use crate::controller::clients;
 use crate::desired::{Stage, desired};
 use crate::leadership::Leadership;
 use crate::manifest::Manifest;
 use crate::metrics::Metrics;
+use crate::names::{MANAGED_BY, SHOP_LABEL};
+use crate::object::{Kind, ObjectKey};
 use crate::observe::{look_up, observe};
 use crate::validate::validate;
 
@@ -95,17 +99,58 @@ pub async fn differences(
         }
     }
     let mut text = String::new();
-    for object in desired(&valid, &stage) {
+    // The operator writes nothing for a Shop that is paused.
+    if shop.spec.paused {
+        return Ok(text);
+    }
+    let objects = desired(&valid, &stage);
+    for object in &objects {
         let found = cluster
             .get(object.key.kind, &namespace, &object.key.name)
             .await?;
         let before = found.as_ref().map_or_else(String::new, shown);
-        let after = shown(&cluster.dry_run(&object).await?);
+        let after = shown(&cluster.dry_run(object).await?);
         text.push_str(&unified(
             &format!("{}/{}", object.key.kind.plural(), object.key.name),
             &before,
             &after,
         ));
+    }
+    let wanted: BTreeSet<&ObjectKey> = objects.iter().map(|object| &object.key).collect();
+    let uid = stored.and_then(|stored| stored.metadata.uid);
+    for kind in Kind::ALL.iter().copied() {
+        if !served.kinds.contains(&kind) || holds_data(kind) {
+            continue;
+        }
+        let found: Api<DynamicObject> =
+            Api::namespaced_with(cluster.client().clone(), &namespace, &kind.resource());
+        let selector = format!("{}={},{SHOP_LABEL}={name}", MANAGED_BY.0, MANAGED_BY.1);
+        let list = found
+            .list(&ListParams::default().labels(&selector))
+            .await
+            .map_err(|error| {
+                anyhow::anyhow!(
+                    "failed to list {}: {}",
+                    kind.plural(),
+                    crate::failure::client(&error)
+                )
+            })?;
+        for object in list {
+            let key = ObjectKey {
+                kind,
+                name: object.metadata.name.clone().unwrap_or_default(),
+            };
+            let ours = object
+                .metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .any(|owner| Some(&owner.uid) == uid.as_ref());
+            if ours && !wanted.contains(&key) {
+                let name = format!("{}/{}", kind.plural(), key.name);
+                text.push_str(&unified(&name, &shown(&object), ""));
+            }
+        }
     }
     Ok(text)
 }

@@ -7,6 +7,7 @@ use super::Plan;
 use super::route::entrance;
 use super::shop::{OPS_PORT, PORT};
 use crate::object::{Kind, Object, insert};
+use crate::validate::mail_port;
 
 /// One end of a connection.
 #[derive(Clone, Copy)]
@@ -77,7 +78,13 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
         worker_to.push((Peer::Part("edge"), vec![PORT]));
     }
     // CDNs, payment providers, receivers of webhooks; servers that take mail.
-    worker_to.push((Peer::Anybody, vec![443, 25, 465, 587]));
+    let mut outside = vec![443, 25, 465, 587];
+    if let Some(port) = spec.mail.as_ref().and_then(|mail| mail_port(&mail.server))
+        && !outside.contains(&port)
+    {
+        outside.push(port);
+    }
+    worker_to.push((Peer::Anybody, outside));
     policy("worker", vec![metrics], worker_to);
     policy("migration", Vec::new(), database);
     if spec.edge.managed.is_some() {

@@ -1,12 +1,12 @@
 //! The shop's own processes: the migration, web and workers, from the image of the release.
 
 use panono_crds::{
-    AccessMode, Autoscaling, CloudflarePlan, Component, DeletionPolicy, Mode, Spread, Tls,
+    AccessMode, Autoscaling, CloudflarePlan, Component, DeletionPolicy, Edge, Mode, Spread, Tls,
 };
 use serde_json::{Map, Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only, variable, variable_from_secret};
-use super::{CREDENTIALS, Plan, pod::USER};
+use super::{CREDENTIALS, Plan, commerce, pod::USER};
 use crate::object::{Kind, Object, digest, insert, short};
 use crate::validate::ValidatedShop;
 
@@ -152,6 +152,10 @@ fn web_deployment(plan: &Plan<'_>, image: &str) -> Object {
     );
     secret_key(plan, &mut environment, &mut mounts, &mut pod);
     site(plan, &mut environment);
+    commerce::selling(plan, &mut environment, &mut mounts, &mut pod);
+    if let Some(header) = client_address(&spec.edge) {
+        environment.push(variable("PANONO_CLIENT_ADDRESS_HEADER", header));
+    }
     cache(plan, &mut environment);
     environment.extend([
         variable("PANONO_CACHE_MEMORY", web.answers_memory.clone()),
@@ -239,6 +243,8 @@ fn worker_deployment(plan: &Plan<'_>, image: &str) -> Object {
     );
     secret_key(plan, &mut environment, &mut mounts, &mut pod);
     site(plan, &mut environment);
+    commerce::selling(plan, &mut environment, &mut mounts, &mut pod);
+    commerce::mail(plan, &mut environment, &mut mounts, &mut pod);
     purging(plan, &mut environment, &mut mounts, &mut pod);
     log(plan, &mut environment);
     pod.containers.push(json!({
@@ -416,6 +422,19 @@ fn site(plan: &Plan<'_>, environment: &mut Vec<Value>) {
     }
     environment.push(variable("PANONO_LOCALES", spec.locales.join(",")));
     environment.push(variable("PANONO_CURRENCIES", spec.currencies.join(",")));
+}
+
+/// Where a CDN says whose request it is. Our own edge says it as the program expects.
+fn client_address(edge: &Edge) -> Option<&'static str> {
+    if edge.fastly.is_some() {
+        Some("fastly-client-ip")
+    } else if edge.cloudflare.is_some() {
+        Some("cf-connecting-ip")
+    } else if edge.cloudfront.is_some() {
+        Some("cloudfront-viewer-address")
+    } else {
+        None
+    }
 }
 
 fn cache(plan: &Plan<'_>, environment: &mut Vec<Value>) {

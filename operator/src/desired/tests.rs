@@ -30,7 +30,8 @@ fn referenced(spec: &Value) -> Referenced {
         "monitoring.coreos.com",
         "custom.metrics.k8s.io",
     ]);
-    let all = json!({"writer-url": "x", "ca.crt": "x", "url": "x", "token": "x", "access-key-id": "x", "secret-access-key": "x"});
+    let all = json!({"writer-url": "x", "ca.crt": "x", "url": "x", "token": "x", "access-key-id": "x", "secret-access-key": "x",
+        "secret-key": "x", "webhook-secrets": "x", "carrier-secrets": "x", "user": "x", "password": "x"});
     let shop = shop(spec);
     Referenced {
         secrets: crate::validate::secrets(&shop.spec)
@@ -86,6 +87,10 @@ fn full() -> Value {
             "resources": {"requests": {"cpu": "100m", "memory": "768Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}}}},
         "media": {"volume": {"size": "9Gi", "className": "shared", "accessMode": "ReadWriteMany"}},
         "exposure": {"ingress": {"className": "public", "tlsSecretName": "shop-tls", "annotations": {"example.com/a": "b"}}},
+        "payments": {"test": false, "stripe": {"publishableKey": "pk_live_1", "secretName": "stripe"}, "capture": "OnShipment"},
+        "mail": {"server": "smtp.example.com:2525", "tls": "Tls", "from": "Lamps <orders@example.com>", "secretName": "mail"},
+        "fulfilment": {"returnDays": 14, "carriers": [{"name": "post", "trackingUrl": "https://post.example/{number}"}], "secretName": "carriers"},
+        "risk": {"reviewFrom": 40, "refuseFrom": 90},
         "monitoring": {"objects": "Auto", "labels": {"team": "blue"}},
         "networkPolicy": "Enforce",
         "scheduling": {"nodeSelector": {"pool": "shops"}, "priorityClassName": "shops",
@@ -432,6 +437,10 @@ fn other(path: &str, schema: &Value, now: Option<&Value>) -> Value {
         ("/release/pullSecrets", json!(["other"])),
         ("/edge/managed/trustedProxies", json!(["192.168.0.0/16"])),
         ("/scheduling/tolerations", json!([])),
+        ("/fulfilment/carriers", json!([])),
+        ("/mail/server", json!("smtp.example.com:465")),
+        ("/mail/from", json!("other@example.com")),
+        ("/payments/stripe/publishableKey", json!("pk_test_2")),
         ("/media/bucket/url", json!("s3://other")),
         ("/edge/none", json!({})),
     ];

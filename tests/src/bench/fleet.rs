@@ -26,11 +26,44 @@ const LIMIT: Duration = Duration::from_secs(1800);
 /// How long nothing may be written.
 const REST: Duration = Duration::from_secs(600);
 
+/// What a number of Shops cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Objects that they have together.
+    pub objects: f64,
+    /// Seconds until all serve.
+    pub converge_seconds: f64,
+    /// Writes until then.
+    pub writes: f64,
+    /// Mebibytes that the operator holds, at most.
+    pub resident_mib: f64,
+    /// Writes while nothing happens.
+    pub writes_at_rest: f64,
+}
+
 /// `shops_1000_converge_s`, `shops_1000_calls_per_shop`, `shops_1000_resident_mib`, `shops_1000_writes_at_rest`, in this order.
 ///
 /// # Errors
 /// When there is no API server here, or the Shops do not come up.
 pub async fn run() -> Result<Vec<Measure>> {
+    let cost = measure(SHOPS, REST).await?;
+    Ok(vec![
+        Measure::alone("shops_1000_converge_s", cost.converge_seconds, "value<=600"),
+        Measure::alone(
+            "shops_1000_calls_per_shop",
+            cost.writes / cost.objects,
+            "value<=1.2",
+        ),
+        Measure::alone("shops_1000_resident_mib", cost.resident_mib, "value<=100"),
+        Measure::alone("shops_1000_writes_at_rest", cost.writes_at_rest, "value<=0"),
+    ])
+}
+
+/// What `number` Shops cost until they serve, and while they rest for so long.
+///
+/// # Errors
+/// When there is no API server here, or the Shops do not come up.
+pub async fn measure(number: usize, rest: Duration) -> Result<Cost> {
     let plane = ControlPlane::start_without_controllers().await?;
     let client = plane.client().await?;
     let _controllers = Controllers::start(&client);
@@ -38,9 +71,9 @@ pub async fn run() -> Result<Vec<Measure>> {
     let operator = Operator::start(&kubeconfig, &[])?;
     operator.leads().await?;
     let began = Instant::now();
-    let built = make(&client).await?;
+    let built = make(&client, number).await?;
     say(&format!(
-        "{SHOPS} Shops of {built} objects each were made in {:?}",
+        "{number} Shops of {built} objects each were made in {:?}",
         began.elapsed()
     ));
     let shops: Api<Shop> = Api::all(client.clone());
@@ -50,33 +83,29 @@ pub async fn run() -> Result<Vec<Measure>> {
             .await
             .map_err(|error| error.to_string())?;
         let serve = list.iter().filter(|shop| serves(shop)).count();
-        (serve == SHOPS)
+        (serve == number)
             .then_some(())
             .ok_or(format!("{serve} serve"))
     })
     .await?;
-    let took = began.elapsed().as_secs_f64();
+    let converge_seconds = began.elapsed().as_secs_f64();
     let writes = writes(&client, &operator).await?;
-    let objects = built * SHOPS;
-    #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    let per_object = writes / objects as f64;
+    let objects = built * number;
     say(&format!(
-        "{writes} writes for {objects} objects; at rest for {REST:?} now"
+        "{writes} writes for {objects} objects; at rest for {rest:?} now"
     ));
     let resident = operator.resident_mib()?;
-    tokio::time::sleep(REST).await;
+    tokio::time::sleep(rest).await;
     let later = self::writes(&client, &operator).await?;
     operator.process().must_run()?;
-    Ok(vec![
-        Measure::alone("shops_1000_converge_s", took, "value<=600"),
-        Measure::alone("shops_1000_calls_per_shop", per_object, "value<=1.2"),
-        Measure::alone(
-            "shops_1000_resident_mib",
-            resident.max(operator.resident_mib()?),
-            "value<=100",
-        ),
-        Measure::alone("shops_1000_writes_at_rest", later - writes, "value<=0"),
-    ])
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    Ok(Cost {
+        objects: objects as f64,
+        converge_seconds,
+        writes,
+        resident_mib: resident.max(operator.resident_mib()?),
+        writes_at_rest: later - writes,
+    })
 }
 
 fn serves(shop: &Shop) -> bool {
@@ -89,7 +118,7 @@ fn serves(shop: &Shop) -> bool {
 }
 
 /// Makes the Shops, and says of how many objects each is.
-async fn make(client: &Client) -> Result<usize> {
+async fn make(client: &Client, number: usize) -> Result<usize> {
     let shop: Shop = serde_json::from_value(json!({
         "apiVersion": "panono.dev/v1alpha1", "kind": "Shop", "metadata": {"name": "shop", "namespace": "default"},
         "spec": {"url": "https://shop.example.com", "release": {"image": "registry.example/shop:1"}},
@@ -104,7 +133,7 @@ async fn make(client: &Client) -> Result<usize> {
     for _ in 0..NAMESPACES {
         namespaces.push(namespace(client, "fleet").await?);
     }
-    let made: Vec<Result<Shop, kube::Error>> = stream::iter(0..SHOPS)
+    let made: Vec<Result<Shop, kube::Error>> = stream::iter(0..number)
         .map(|number| {
             let mut shop = shop.clone();
             shop.metadata.name = Some(format!("shop-{number}"));

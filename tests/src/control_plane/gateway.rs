@@ -22,6 +22,8 @@ pub struct Request {
     pub method: String,
     /// The path, without the query.
     pub path: String,
+    /// What was sent.
+    pub body: Bytes,
 }
 
 impl Request {
@@ -170,6 +172,7 @@ async fn pass(request: HttpRequest, body: Bytes, state: web::Data<State>) -> Htt
     let noted = Request {
         method: request.method().to_string(),
         path: request.path().to_owned(),
+        body: body.clone(),
     };
     locked(&state.requests).push(noted.clone());
     let fault = locked(&state.decide)

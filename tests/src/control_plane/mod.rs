@@ -174,10 +174,31 @@ impl ControlPlane {
     async fn ready(&self) -> Result<()> {
         let client = self.client().await?;
         let namespaces: Api<Namespace> = Api::all(client);
+        let probe = reqwest::Client::builder()
+            .tls_danger_accept_invalid_certs(true)
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()?;
         wait_until(
-            "the API server and its first namespace",
+            "the API server, its roles and its first namespace",
             START_LIMIT,
-            async || namespaces.get("default").await.map(|_| ()),
+            async || {
+                // Ready means: with the roles that everybody has.
+                let answer = probe
+                    .get(format!("{}/readyz", self.url()))
+                    .bearer_auth(TOKEN)
+                    .send()
+                    .await
+                    .map_err(|error| error.to_string())?;
+                if !answer.status().is_success() {
+                    return Err(answer.text().await.unwrap_or_default());
+                }
+                namespaces
+                    .get("default")
+                    .await
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
+            },
         )
         .await
     }

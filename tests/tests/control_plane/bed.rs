@@ -209,11 +209,12 @@ pub async fn ours(client: &Client, namespace: &str) -> Result<BTreeMap<String, D
     Ok(found)
 }
 
-/// Their versions: what changes with every write.
+/// Their versions: what changes with every write. Without claims: controllers note in them whether pods use them.
 pub async fn versions(client: &Client, namespace: &str) -> Result<BTreeMap<String, String>> {
     Ok(ours(client, namespace)
         .await?
         .into_iter()
+        .filter(|(name, _)| !name.starts_with("PersistentVolumeClaim "))
         .map(|(name, object)| (name, object.metadata.resource_version.unwrap_or_default()))
         .collect())
 }

@@ -104,6 +104,19 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             ]),
         ),
         (
+            "mails need somebody whom they are from",
+            with(&[
+                ("/mail/server", json!("smtp.example.com:587")),
+                ("/email", json!("help@example.com")),
+            ]),
+            with(&[("/mail/server", json!("smtp.example.com:587"))]),
+        ),
+        (
+            "risk.reviewFrom must not be above risk.refuseFrom",
+            with(&[("/risk", json!({"reviewFrom": 20, "refuseFrom": 20}))]),
+            with(&[("/risk", json!({"reviewFrom": 101}))]),
+        ),
+        (
             "autoscaling.minReplicas must not be above autoscaling.maxReplicas",
             with(&[(
                 "/web/autoscaling",

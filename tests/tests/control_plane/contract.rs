@@ -17,7 +17,7 @@ use panono_tests::ports::Port;
 use panono_tests::process::{Folder, Process};
 use panono_tests::tools::{self, repository};
 use panono_tests::wait::wait_until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -234,6 +234,66 @@ fn what_is_rendered_runs_the_real_programs() {
     }
 }
 
+/// Buys the first product of a list, through the edge.
+async fn order(client: &reqwest::Client, at: &str, products: &str) -> Result<()> {
+    let send = async |method: reqwest::Method, path: &str, body: Value| {
+        let answer = client
+            .request(method, format!("http://{at}{path}"))
+            .header("Host", "demo.example.com")
+            .header("Idempotency-Key", "\"contract\"")
+            .json(&body)
+            .send()
+            .await?;
+        let status = answer.status();
+        let text = answer.text().await?;
+        ensure!(status.is_success(), "{path}: {status} {text}");
+        anyhow::Ok(serde_json::from_str::<Value>(&text)?)
+    };
+    let products: Value = serde_json::from_str(products)?;
+    let slug = first(&products, "slug").context("no product has a slug")?;
+    let product = client
+        .get(format!("http://{at}/api/v1/catalog/products/{slug}"))
+        .header("Host", "demo.example.com")
+        .send()
+        .await?
+        .text()
+        .await?;
+    let sku = first(&serde_json::from_str(&product)?, "sku").context("no variant has a SKU")?;
+    let lines = json!({"lines": [{"sku": sku, "quantity": 1}]});
+    let cart = send(reqwest::Method::POST, "/api/v1/carts", lines).await?;
+    let path = format!("/api/v1/carts/{}", cart["id"].as_str().context("no cart")?);
+    let cart = send(
+        reqwest::Method::PATCH,
+        &path,
+        json!({
+            "email": "ada@example.com",
+            "shipping_method": "standard-eu",
+            "shipping_address": {"name": "Ada Buyer", "line1": "Lindenstraße 1", "city": "Berlin", "postcode": "10969", "country": "DE"},
+        }),
+    )
+    .await?;
+    let payment = json!({
+        "expected_total": cart["totals"]["total"],
+        "payment": {"provider": "test", "token": "4242424242424242"},
+    });
+    let placed = send(reqwest::Method::POST, &format!("{path}/complete"), payment).await?;
+    ensure!(placed["status"] == "placed", "{placed}");
+    Ok(())
+}
+
+/// The first text of a field of this name, in the order of the document.
+fn first(value: &Value, name: &str) -> Option<String> {
+    match value {
+        Value::Object(map) => map
+            .get(name)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .or_else(|| map.values().find_map(|below| first(below, name))),
+        Value::Array(items) => items.iter().find_map(|below| first(below, name)),
+        _ => None,
+    }
+}
+
 async fn buys() -> Result<()> {
     let text = std::fs::read_to_string(repository().join("manifests/smallest.yaml"))?;
     let manifest: Manifest = read(&text).map_err(anyhow::Error::msg)?;
@@ -343,6 +403,7 @@ async fn buys() -> Result<()> {
     ensure!(page.len() > 100, "{page}");
     let home = get("edge", "/en").await?;
     ensure!(home.contains("<html"), "{home}");
+    order(&client, &machine.at("edge"), &page).await?;
     for process in [&cache, &web, &worker, &edge] {
         process.must_run()?;
     }

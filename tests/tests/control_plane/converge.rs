@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use panono_crds::{ConditionStatus, ConditionType, Shop};
 use panono_operator::command::{RenderOptions, differences, rendered};
-use panono_operator::manifest::Manifest;
+use panono_operator::manifest::{self, Manifest};
+use panono_operator::object::Kind;
 use panono_operator::observe::Served;
-use panono_tests::control_plane::namespace;
+use panono_tests::bench::fleet;
+use panono_tests::control_plane::{namespace, objects};
+use panono_tests::tools::repository;
 use panono_tests::wait::wait_until;
 use serde_json::json;
 
 use super::bed::{
-    LIMIT, change, create, on_bed, ours, reason, serving, set, shops, spec, versions, with,
+    LIMIT, alone, change, create, on_bed, ours, reason, serving, set, shops, spec, versions, with,
 };
 
 /// Every object that is rendered exists, nothing else does, and then nothing is written.
@@ -77,11 +80,97 @@ fn diff_and_render_agree_with_what_is_applied() {
             "{text}"
         );
         assert_eq!(text.matches("--- ").count(), 1, "{text}");
+        let before = versions(&bed.client, &namespace).await?;
+        changed = shop.clone();
+        changed.spec.edge = serde_json::from_value(json!({"none": {}}))?;
+        let text = differences(bed.client.clone(), &changed, &manifest).await?;
+        assert!(
+            text.contains("--- cluster/deployments/demo-edge\n")
+                && text.contains("\n-kind: Deployment\n"),
+            "what would be deleted: {text}"
+        );
+        changed.spec.paused = true;
+        assert_eq!(
+            differences(bed.client.clone(), &changed, &manifest).await?,
+            ""
+        );
         assert_eq!(
             versions(&bed.client, &namespace).await?,
-            versions(&bed.client, &namespace).await?,
+            before,
             "a diff writes nothing"
         );
+        Ok(())
+    });
+}
+
+/// For every Shop in manifests/: what is rendered from its file is what the operator sends, byte for byte, and `diff` shows nothing.
+#[test]
+fn every_manifest_is_applied_as_it_is_rendered() {
+    on_bed(async |bed| {
+        for file in ["smallest", "highly-available", "external-database"] {
+            let path = repository().join(format!("manifests/{file}.yaml"));
+            let text = std::fs::read_to_string(path)?;
+            let manifest = manifest::read(&text).map_err(anyhow::Error::msg)?;
+            let namespace = namespace(&bed.client, file).await?;
+            for document in manifest::values(&text).map_err(anyhow::Error::msg)? {
+                if document["kind"] == "Secret" {
+                    let secret = serde_json::from_value(document)?;
+                    objects(&bed.client, &namespace, Kind::Secret)
+                        .create(&Default::default(), &secret)
+                        .await?;
+                }
+            }
+            let mut shop = manifest.shops[0].clone();
+            let name = shop.metadata.name.clone().unwrap();
+            create(
+                &bed.client,
+                &namespace,
+                &name,
+                serde_json::to_value(&shop.spec)?,
+            )
+            .await?;
+            let stored = reason(&bed.client, &namespace, &name, "Serving").await?;
+            shop.metadata.namespace = Some(namespace.clone());
+            assert_eq!(
+                differences(bed.client.clone(), &shop, &manifest).await?,
+                "",
+                "{file}"
+            );
+            shop.metadata.uid = stored.metadata.uid;
+            let options = RenderOptions {
+                served: Served::with_groups([]),
+            };
+            let sent = bed.gateway.requests();
+            for object in rendered(&shop, &manifest, &options).map_err(anyhow::Error::msg)? {
+                let path = format!(
+                    "/namespaces/{namespace}/{}/{}",
+                    object.key.kind.plural(),
+                    object.key.name
+                );
+                let last = sent
+                    .iter()
+                    .rfind(|request| request.method == "PATCH" && request.path.ends_with(&path))
+                    .unwrap_or_else(|| panic!("{file}: {} was never applied", object.key));
+                assert_eq!(
+                    String::from_utf8_lossy(&last.body),
+                    object.body.to_string(),
+                    "{file}: {}",
+                    object.key
+                );
+            }
+        }
+        Ok(())
+    });
+}
+
+/// What many Shops cost, in small: the writes that the bench of a thousand of them counts.
+#[test]
+fn a_fleet_costs_little_more_than_its_objects() {
+    alone(async || {
+        let cost = fleet::measure(20, Duration::from_secs(5)).await?;
+        let ratio = cost.writes / cost.objects;
+        assert!(ratio <= 1.2, "{ratio} writes for each object: {cost:?}");
+        assert!(cost.writes_at_rest == 0.0, "{cost:?}");
         Ok(())
     });
 }

@@ -11,6 +11,7 @@
 
 mod bed;
 mod cel;
+mod charts;
 mod contract;
 mod converge;
 mod drift;

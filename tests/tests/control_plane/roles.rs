@@ -1,8 +1,9 @@
 //! The chart's own ServiceAccount does the whole reconcile, and nothing more.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{
     Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
 };
@@ -10,33 +11,14 @@ use kube::core::GroupVersionKind;
 use kube::{Client, Error};
 use panono_operator::object::Kind;
 use panono_tests::control_plane::{ControlPlane, Gateway, Kubelet, Operator, namespace, objects};
-use panono_tests::tools::repository;
+use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 
-use super::bed::{alone, change, create, reason, shops, spec, with};
+use super::bed::{LIMIT, alone, change, create, reason, shops, spec, with};
+use super::charts::helm;
 
-const NAME: &str = "panono-operator";
-
-/// The roles of the chart, with its few places filled in.
-fn roles(release_namespace: &str) -> Result<Vec<Value>> {
-    let path = repository().join("charts/panono-operator/templates/roles.yaml");
-    let text: String = std::fs::read_to_string(&path)?
-        .lines()
-        .filter(|line| !line.contains("panono-operator.labels"))
-        .map(|line| {
-            let line = line
-                .replace("{{ include \"panono-operator.name\" . }}", NAME)
-                .replace("{{ .Release.Namespace }}", release_namespace);
-            format!("{line}\n")
-        })
-        .collect();
-    ensure!(
-        !text.contains("{{"),
-        "a place in {} is not filled in",
-        path.display()
-    );
-    panono_operator::manifest::values(&text).map_err(anyhow::Error::msg)
-}
+/// Of the release `rights`.
+const NAME: &str = "rights-panono-operator";
 
 async fn apply(client: &Client, object: &Value) -> Result<()> {
     let text = |pointer: &str| {
@@ -77,10 +59,32 @@ fn the_charts_role_is_enough_and_no_more() {
         let plane = ControlPlane::start().await?;
         let client = plane.client().await?;
         let home = namespace(&client, "home").await?;
-        apply(&client, &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": NAME, "namespace": home}})).await?;
-        for role in roles(&home)? {
-            apply(&client, &role).await?;
+        // The chart brings the definitions, too.
+        let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
+        for (_, definition) in panono_crds::definitions() {
+            let name = definition.metadata.name.unwrap_or_default();
+            definitions.delete(&name, &DeleteParams::default()).await?;
+            wait_until("the definition to go", LIMIT, async || {
+                match definitions.get_opt(&name).await {
+                    Ok(None) => Ok(()),
+                    Ok(Some(_)) => Err("still there".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
+            })
+            .await?;
         }
+        let admin = plane.kubeconfig("helm", &plane.url(), plane.token())?;
+        helm(
+            &[
+                "install",
+                "rights",
+                "charts/panono-operator",
+                "--namespace",
+                &home,
+            ],
+            &json!({}),
+            Some(&admin),
+        )?;
         let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &home);
         let request = TokenRequest {
             spec: Some(TokenRequestSpec {
@@ -100,7 +104,9 @@ fn the_charts_role_is_enough_and_no_more() {
         let gateway = Gateway::start(&plane)?;
         let kubeconfig = plane.kubeconfig("account", &gateway.url(), &token)?;
         let _kubelet = Kubelet::start(client.clone());
-        let operator = Operator::start(&kubeconfig, &["--lease-namespace", &home])?;
+        let operator =
+            Operator::start(&kubeconfig, &["--lease-namespace", &home, "--lease", NAME])?;
+        operator.leads().await?;
         let shop_namespace = namespace(&client, "shop").await?;
         let everything = with(&[
             ("/exposure/ingress", json!({})),
@@ -124,7 +130,7 @@ fn the_charts_role_is_enough_and_no_more() {
         let actions: Api<panono_crds::ShopAction> =
             Api::namespaced(client.clone(), &shop_namespace);
         for name in ["restart", "rotate"] {
-            panono_tests::wait::wait_until("the action", super::bed::LIMIT, async || {
+            wait_until("the action", LIMIT, async || {
                 actions
                     .get(name)
                     .await

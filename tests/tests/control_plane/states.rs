@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use kube::api::Api;
+use kube::api::{Api, DeleteParams};
 use panono_crds::{ConditionStatus, ConditionType, Shop};
 use panono_tests::control_plane::namespace;
 use panono_tests::wait::wait_until;
@@ -136,6 +136,26 @@ fn tools_read_the_right_state_at_each_moment() {
         .await?;
         let (_, end) = way_to(bed, &namespace, "MigrationFailed").await?;
         assert_eq!(end, Kstatus::Failed);
+
+        // Deleted so that what it owns goes first, it can be seen going.
+        let api = shops(&bed.client, &namespace);
+        api.delete("demo", &DeleteParams::foreground()).await?;
+        let mut seen = BTreeSet::new();
+        wait_until("the Shop to be gone", LIMIT, async || {
+            match api.get_opt("demo").await {
+                Ok(None) => Ok(()),
+                Ok(Some(shop)) => {
+                    seen.insert(kstatus(&shop));
+                    Err(format!("{:?}", shop.metadata.finalizers))
+                }
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await?;
+        assert!(
+            seen.is_subset(&BTreeSet::from([Kstatus::Terminating])),
+            "{seen:?}"
+        );
         Ok(())
     });
 }
