@@ -185,6 +185,34 @@ fn a_storm_of_failures_is_survived() {
     });
 }
 
+/// Answers that do not come: requests end by their limit, nothing hangs, and it goes on when they come again.
+#[test]
+fn a_silent_api_server_is_survived() {
+    alone(async || {
+        let bed = Alone::start().await?;
+        let operator = bed.operator()?;
+        operator.leads().await?;
+        bed.gateway.decide(|request: &Request| {
+            request
+                .is_write()
+                .then_some(Fault::Delay(Duration::from_secs(600)))
+        });
+        let namespace = namespace(&bed.client, "silent").await?;
+        create(&bed.client, &namespace, "demo", spec()).await?;
+        wait_until("a look to be given up", LIMIT, async || {
+            operator
+                .metric("panono_operator_reconciles_total{result=\"failed\"")
+                .await
+                .is_ok_and(|count| count > 0.0)
+        })
+        .await?;
+        assert_eq!(operator.ask("/livez").await?.0, 200);
+        bed.gateway.pass();
+        reason(&bed.client, &namespace, "demo", "Serving").await?;
+        operator.process().must_run()
+    });
+}
+
 /// An API server that is killed and comes back: the operator lives on, and brings what changed meanwhile.
 #[test]
 fn a_restarting_api_server_is_survived() {
