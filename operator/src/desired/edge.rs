@@ -83,7 +83,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
             "-p", "vsl_space=16M",
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
-        "startupProbe": {"httpGet": {"path": HEALTH, "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 120},
+        "startupProbe": {"httpGet": {"path": HEALTH, "port": "http"}, "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 600},
         "readinessProbe": {"httpGet": {"path": HEALTH, "port": "http"}, "periodSeconds": 5, "timeoutSeconds": 5, "failureThreshold": 2},
         "livenessProbe": {"httpGet": {"path": HEALTH, "port": "http"}, "periodSeconds": 10, "timeoutSeconds": 10, "failureThreshold": 6},
         "securityContext": pod::security(),
