@@ -155,11 +155,13 @@ const KEY_WITHOUT_ANSWER: &str = "SELECT CONCAT('key ', SUBSTRING(idempotency_ke
      FROM idempotency_key FORCE INDEX (idempotency_key_created) \
      WHERE created_at > FROM_UNIXTIME(CAST(GREATEST(?, 0) AS DECIMAL(26, 6)) / 1000000) AND created_at <= FROM_UNIXTIME(CAST(? AS DECIMAL(26, 6)) / 1000000) \
        AND state = 'done' AND (status IS NULL OR body IS NULL) ORDER BY created_at LIMIT ?";
+// Keys of the staff refer to operations and returns; those of checkouts are told by their answers.
 const KEY_WITHOUT_EFFECT: &str = "SELECT CONCAT('key ', SUBSTRING(known.idempotency_key, 1, 80), ' of scope ', LOWER(HEX(known.scope))) AS subject, \
        CONCAT('order ', known.reference) AS expected, 'no such order' AS actual \
      FROM idempotency_key AS known FORCE INDEX (idempotency_key_created) LEFT JOIN orders ON orders.id = known.reference \
      WHERE known.created_at > FROM_UNIXTIME(CAST(GREATEST(?, 0) AS DECIMAL(26, 6)) / 1000000) AND known.created_at <= FROM_UNIXTIME(CAST(? AS DECIMAL(26, 6)) / 1000000) \
-       AND known.reference IS NOT NULL AND orders.id IS NULL ORDER BY known.created_at LIMIT ?";
+       AND known.reference IS NOT NULL AND orders.id IS NULL AND known.state = 'done' \
+       AND JSON_VALUE(CONVERT(known.body USING utf8mb4), '$.status') IN ('placed', 'action_required', 'payment_pending') ORDER BY known.created_at LIMIT ?";
 const STATE_WITHOUT_EVENT: &str = "SELECT CONCAT('order ', orders.number) AS subject, CONCAT('a row of history that leads to ', wanted.state) AS expected, 'none' AS actual \
      FROM orders JOIN LATERAL ( \
        SELECT CONVERT(orders.state USING ascii) COLLATE ascii_bin AS state WHERE orders.state <> 'pending' \

@@ -126,13 +126,13 @@ const BROKEN: &[(Invariant, &str, &str, &[&str])] = &[
         Invariant::I6,
         "key_without_answer",
         "key k of scope",
-        &["UPDATE idempotency_key SET status = NULL"],
+        &["UPDATE idempotency_key SET status = NULL WHERE idempotency_key = 'k'"],
     ),
     (
         Invariant::I6,
         "key_without_effect",
         "key k of scope",
-        &["UPDATE idempotency_key SET reference = 999"],
+        &["UPDATE idempotency_key SET reference = 999 WHERE idempotency_key = 'k'"],
     ),
     (
         Invariant::I7,
@@ -187,7 +187,8 @@ async fn right() -> Result<TestDatabase<'static>> {
         "INSERT INTO promotion_use (order_id, promotion_id, coupon_code, customer_key, released_at) VALUES (1, 1, 'SUMMER', UNHEX(SHA2('a', 256)), NULL), \
            (2, 1, 'SUMMER', UNHEX(SHA2('b', 256)), NOW(6))",
         "INSERT INTO idempotency_key (scope, idempotency_key, fingerprint, state, locked_until, reference, status, body) \
-           VALUES (UNHEX(SHA2('s', 256)), 'k', UNHEX(SHA2('f', 256)), 'done', NOW(6), 1, 201, '{}')",
+           VALUES (UNHEX(SHA2('s', 256)), 'k', UNHEX(SHA2('f', 256)), 'done', NOW(6), 1, 201, '{\"status\":\"placed\"}'), \
+           (UNHEX(SHA2('t', 256)), 'refund', UNHEX(SHA2('f', 256)), 'done', NOW(6), 77, 201, '{\"state\":\"succeeded\"}')",
     ])
     .await?;
     Ok(database)
