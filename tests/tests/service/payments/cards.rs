@@ -149,6 +149,7 @@ async fn a_second_step_that_is_declined_holds_nothing() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_refunds_never_exceed_what_was_captured() -> Result<()> {
+    const TRIES: usize = 20;
     let (_database, market) = market().await?;
     let shop = market.environment.serve().await?;
     let _worker = market.environment.worker().await?;
@@ -162,14 +163,16 @@ async fn concurrent_refunds_never_exceed_what_was_captured() -> Result<()> {
             let (staff, path) = (staff.clone(), path.clone());
             tokio::spawn(async move {
                 let body = json!({ "amount": 300, "reason": "goodwill" });
-                staff
-                    .ask(
-                        Method::POST,
-                        &path,
-                        &body,
-                        Some(&format!("refund-{number}")),
-                    )
-                    .await
+                let key = format!("refund-{number}");
+                let mut answered = staff.ask(Method::POST, &path, &body, Some(&key)).await?;
+                // All of them wait for one row: on a busy machine one may be told to come again.
+                for _ in 0..TRIES {
+                    if answered.0 != 503 {
+                        break;
+                    }
+                    answered = staff.ask(Method::POST, &path, &body, Some(&key)).await?;
+                }
+                anyhow::Ok(answered)
             })
         })
         .collect();
