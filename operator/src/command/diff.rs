@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Args;
 use kube::Config;
-use kube::api::{Api, DynamicObject, ListParams};
+use kube::api::{Api, DynamicObject, ListParams, TypeMeta};
 use panono_crds::{Shop, to_yaml};
 use serde_json::Value;
 
@@ -135,7 +135,12 @@ pub async fn differences(
                     crate::failure::client(&error)
                 )
             })?;
-        for object in list {
+        for mut object in list {
+            // Items of a list do not say what they are.
+            object.types = Some(TypeMeta {
+                api_version: kind.api_version(),
+                kind: kind.name().to_owned(),
+            });
             let key = ObjectKey {
                 kind,
                 name: object.metadata.name.clone().unwrap_or_default(),
