@@ -12,6 +12,7 @@ use crate::live::{Live, live};
 use crate::metrics::Metrics;
 use crate::names::{MANAGED_BY, Owner, SHOP_LABEL};
 use crate::object::{Kind, Object, ObjectKey, ShopKey};
+use crate::ownership::made_by_us;
 
 /// The manager that holds `replicas` between us and an autoscaler.
 const HANDOVER: &str = "panono-operator-handover";
@@ -119,7 +120,7 @@ async fn refuse_what_is_not_ours(target: Target<'_>, object: &Object) -> Result<
             .map(String::as_str)
     };
     let known = live(object.key.kind, &found);
-    let ours = known.fingerprint.is_some()
+    let ours = made_by_us(&found)
         || label(SHOP_LABEL) == Some(&target.owner.name)
             && label(MANAGED_BY.0) == Some(MANAGED_BY.1)
         || target

@@ -14,6 +14,7 @@ use crate::desired::{CREDENTIALS, DATABASE, USER};
 use crate::failure::Failure;
 use crate::names::{Owner, SHOP_LABEL};
 use crate::object::{Kind, insert};
+use crate::ownership::made_by_us;
 
 /// The manager of the Secret's values, which is not the one that applies objects.
 const MANAGER: &str = "panono-operator-credentials";
@@ -153,12 +154,14 @@ pub async fn ensure(
             |made| Ok(generation(&made)),
         );
     };
-    let ours = found
-        .metadata
-        .labels
-        .as_ref()
-        .and_then(|labels| labels.get(SHOP_LABEL))
-        == Some(&owner.name);
+    // Somebody may have changed its labels, which are put back later.
+    let ours = made_by_us(&found)
+        || found
+            .metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(SHOP_LABEL))
+            == Some(&owner.name);
     if !ours {
         return Err(Failure::of(
             Reason::NameTaken,

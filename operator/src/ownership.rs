@@ -5,6 +5,7 @@
 //! nobody has changed what is ours. Fields of others (an autoscaler's `replicas`, a label, a container that was added) do not
 //! count, and neither do defaults that the server fills in. So there is nothing to normalise and nothing to guess.
 
+use kube::api::DynamicObject;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -17,6 +18,17 @@ pub fn fingerprint(object: &Value) -> Option<u64> {
     let mut hasher = Xxh3::new();
     walk(&mut hasher, fields, Some(object));
     Some(hasher.digest())
+}
+
+/// Whether the operator has ever written `object` under one of its names, whatever somebody has changed since.
+pub fn made_by_us(object: &DynamicObject) -> bool {
+    object
+        .metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter_map(|entry| entry.manager.as_deref())
+        .any(|manager| manager == FIELD_MANAGER || manager.starts_with("panono-operator-"))
 }
 
 /// Whether the field at `path` (such as `["f:spec", "f:replicas"]`) is ours.

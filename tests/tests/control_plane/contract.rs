@@ -19,7 +19,8 @@ use panono_tests::tools::{self, repository};
 use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 
-const LIMIT: Duration = Duration::from_secs(240);
+/// A sample shop draws many pictures.
+const LIMIT: Duration = Duration::from_secs(900);
 
 /// A machine that stands in for a cluster.
 struct Machine {
