@@ -11,6 +11,7 @@
 //! [`reconcile`] joins them. Around it: [`watch`] keeps the [`index`] of what is known, [`queue`] says which Shop is looked at when,
 //! [`leadership`] lets one process act, [`controller`] runs it all.
 
+pub mod agent;
 pub mod apply;
 pub mod cluster;
 pub mod command;
