@@ -13,7 +13,7 @@ tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish, a b
 
 demo: tools ## run a whole shop on this machine: database group, cache, edge, two shop processes, worker
 	cargo build --locked --workspace --bins
-	cargo run --locked -p panono-tests --bin demo
+	$${CARGO_TARGET_DIR:-target}/debug/demo
 
 test: tools ## run every test that this machine can run
 	@echo 'building the tests; the first build takes some minutes'
@@ -35,11 +35,14 @@ check: ## formatting, lints and the rules of the repository
 
 bench: tools ## run the benches, or one of them: make bench NAME=…
 	cargo build --locked --release --workspace --bins
-	cargo run --locked --release -p panono-tests --bin bench -- $(NAME)
+	$${CARGO_TARGET_DIR:-target}/release/bench $(NAME)
 
 soak: tools ## import a million products and look at their pages (hours); SOAK_PRODUCTS=50000 for fewer
 	cargo build --locked --release --workspace --bins
-	cargo run --locked --release -p panono-tests --bin bench -- soak
+	$${CARGO_TARGET_DIR:-target}/release/bench soak
+faults: tools ## repeat each fault of the database 20 times, and print how long nobody could write (an hour)
+	cargo build --locked --workspace --bins
+	SOAK_RUNS=20 RUST_TEST_THREADS=1 cargo test --locked --workspace --test service -- agents:: --nocapture
 
 images: ## build the images of both programs; CONTAINER=podman for another engine than docker
 	$(or $(CONTAINER),docker) build -f shop/Dockerfile -t panono-shop:0.1.0 .

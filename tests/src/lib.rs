@@ -6,6 +6,7 @@
 //! - [`tools`]: where the servers' programs are
 //! - [`market`]: a shop that sells
 //! - [`mysql`]: a MySQL group (Group Replication) or a single server, and a database per test
+//! - [`agents`]: a MySQL group as it runs in pods, under its agents
 //! - [`fake`]: somebody else's service, as a test wants it to behave
 //! - [`http`]: a client
 //! - [`browser`]: a browser, and what it complains about
@@ -24,6 +25,7 @@
     clippy::indexing_slicing
 )]
 
+pub mod agents;
 pub mod bench;
 pub mod browser;
 pub mod control_plane;

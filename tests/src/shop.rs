@@ -65,8 +65,13 @@ impl Environment {
 
     /// The members of the group, among which the shop finds the primary by itself.
     pub fn for_members(group: &MysqlGroup, database: &str) -> Self {
+        Self::for_addresses(&group.addresses(), database)
+    }
+
+    /// The members at these addresses (`host:port`), among which the shop finds the primary by itself.
+    pub fn for_addresses(addresses: &[String], database: &str) -> Self {
         Self::default()
-            .with("PANONO_DATABASE_MEMBERS", &group.addresses().join(","))
+            .with("PANONO_DATABASE_MEMBERS", &addresses.join(","))
             .with("PANONO_DATABASE_NAME", database)
             .with("PANONO_DATABASE_USER", USER)
             .with("PANONO_DATABASE_PASSWORD", PASSWORD)

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use panono_shop::edge::vcl::VARNISHD_PARAMETERS;
 
-use crate::mysql::{MysqlGroup, TestDatabase};
+use crate::mysql::TestDatabase;
 use crate::ports::Port;
 use crate::process::Folder;
 use crate::shop::{Environment, Shop};
@@ -53,15 +53,14 @@ impl Stack {
     /// # Errors
     /// When a part does not start, with the end of its log.
     pub async fn start(database: &TestDatabase<'_>, options: StackOptions) -> Result<Self> {
-        Self::on(database.group(), database.name(), options).await
+        Self::on(&database.group().addresses(), database.name(), options).await
     }
 
-    /// As [`Stack::start`], with a database that belongs to nobody. `prepare` runs after the migration, before anything
-    /// serves.
+    /// As [`Stack::start`], with a database of the members at these addresses (`host:port`).
     ///
     /// # Errors
     /// As of [`Stack::start`].
-    pub async fn on(group: &MysqlGroup, database: &str, options: StackOptions) -> Result<Self> {
+    pub async fn on(addresses: &[String], database: &str, options: StackOptions) -> Result<Self> {
         let valkey = Valkey::start().await?;
         let media = Folder::new("media")?;
         let edge_port = match options.edge_port {
@@ -69,7 +68,7 @@ impl Stack {
             None => Port::take()?,
         };
         let edge_url = format!("http://{}", edge_port.address());
-        let mut environment = Environment::for_members(group, database)
+        let mut environment = Environment::for_addresses(addresses, database)
             .with_cache(&valkey.url())
             .with_media(media.path())
             .with_edges(std::slice::from_ref(&edge_url))

@@ -3,5 +3,22 @@
 //! It joins, rejoins, fences and reports its own member without asking anybody. What could make two groups of one, or lose data,
 //! it does only when the operator says so, for this pod and this epoch.
 
+pub mod admit;
 pub mod api;
+pub mod carry;
+pub mod client;
+pub mod command;
 pub mod config;
+pub mod core;
+pub mod driver;
+pub mod endpoints;
+pub mod heartbeat;
+pub mod http;
+pub mod join;
+pub mod metrics;
+pub mod option_file;
+pub mod process;
+pub mod sql;
+pub mod store;
+pub mod tls;
+pub mod view;

@@ -27,7 +27,7 @@ pub struct Cli {
 
 /// Logs.
 #[derive(Debug, Args)]
-struct LogArgs {
+pub(crate) struct LogArgs {
     /// A level, or a filter such as `info,panono_operator=debug`
     #[arg(long, env = "PANONO_LOG", default_value = "info", global = true)]
     log: String,
@@ -133,7 +133,7 @@ fn in_runtime(command: impl Future<Output = CommandResult>) -> CommandResult {
         .block_on(command)
 }
 
-fn start_log(args: &LogArgs) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub(crate) fn start_log(args: &LogArgs) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     use std::io::IsTerminal as _;
     let filter = EnvFilter::try_new(&args.log)?;
     let terminal = std::io::stderr().is_terminal();

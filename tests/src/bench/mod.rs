@@ -4,6 +4,7 @@
 //! - [`load`]: a load generator on a processor of its own, and rounds that take turns
 //! - [`nginx`]: a web server that sends a recorded answer
 //! - [`origin`], [`login`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
+//! - [`gaps`]: how long nobody can write when the database's primary changes
 //! - [`fleet`]: the operator with a thousand Shops
 //! - [`soak`]: a million products
 
@@ -11,6 +12,7 @@ pub mod bed;
 pub mod checkout;
 pub mod edge;
 pub mod fleet;
+pub mod gaps;
 pub mod lifecycle;
 pub mod load;
 pub mod login;

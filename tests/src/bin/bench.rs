@@ -2,10 +2,11 @@
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};
+use panono_tests::agents::{AgentGroup, AgentOptions};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
 use panono_tests::bench::{
-    Measure, checkout, edge, fleet, lifecycle, login, miss, origin, say, soak,
+    Measure, checkout, edge, fleet, gaps, lifecycle, login, miss, origin, say, soak,
 };
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
@@ -24,6 +25,12 @@ const SMALL: &[&str] = &[
 const WHOLE: &[&str] = &["hit_ratio", "purge_delay_p99_ms"];
 /// Benches of buying, on a database that waits for its disk.
 const BUYING: &[&str] = &["checkout_rate", "hot_sku_rate"];
+/// Benches of the database's primary, on agents.
+const GAPS: &[&str] = &[
+    "write_gap_switchover_ms",
+    "write_gap_crash_ms",
+    "write_gap_partition_ms",
+];
 /// Benches of the operator, which are one run.
 const FLEET: &[&str] = &[
     "shops_1000_converge_s",
@@ -42,7 +49,7 @@ async fn main() -> Result<()> {
     if wanted == ["soak"] {
         return soak::run().await;
     }
-    let known: Vec<&str> = [SMALL, BUYING, WHOLE, FLEET].concat();
+    let known: Vec<&str> = [SMALL, BUYING, WHOLE, GAPS, FLEET].concat();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!(
             "there is no bench {unknown}; there are: {}",
@@ -61,6 +68,7 @@ async fn main() -> Result<()> {
     small(&chosen(SMALL), &mut measures, &mut failed).await?;
     buying(&chosen(BUYING), &mut measures, &mut failed).await?;
     whole(&chosen(WHOLE), &mut measures, &mut failed).await?;
+    database(&chosen(GAPS), &mut measures, &mut failed).await?;
     fleet(&chosen(FLEET), &mut measures, &mut failed).await;
     let folder = tools::repository().join("target");
     std::fs::create_dir_all(&folder).context("failed to make target/")?;
@@ -139,6 +147,26 @@ async fn whole(
         let measured = match *name {
             "hit_ratio" => traffic.hit_ratio().await,
             _ => traffic.purge_delay().await,
+        };
+        note(name, measured, measures, failed);
+    }
+    Ok(())
+}
+
+async fn database(
+    names: &[&'static str],
+    measures: &mut Vec<Measure>,
+    failed: &mut Vec<&'static str>,
+) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let group = AgentGroup::start(AgentOptions::default()).await?;
+    for name in names {
+        let measured = match *name {
+            "write_gap_switchover_ms" => gaps::switchover(&group).await,
+            "write_gap_crash_ms" => gaps::crash(&group).await,
+            _ => gaps::partition(&group).await,
         };
         note(name, measured, measures, failed);
     }

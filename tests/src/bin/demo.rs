@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
+use panono_operator::agent::config::Durability;
+use panono_tests::agents::{AgentGroup, AgentOptions, DATABASE, watch};
 use panono_tests::smtp::SmtpSink;
 use panono_tests::stack::{Stack, StackOptions};
 
-/// The database of the demo's shop.
-const DATABASE: &str = "panono_demo";
 /// Where shoppers find the demo, unless something else is there.
 const PORT: u16 = 8080;
 /// What the demo's token allows.
@@ -30,13 +29,16 @@ const CARDS: &[(&str, &str)] = &[
 #[tokio::main]
 async fn main() -> Result<()> {
     panono_tests::http::install_tls();
-    say("starting three database members and forming their group (some 15 seconds)");
-    let group = MysqlGroup::start_with(GroupOptions {
+    say(
+        "starting three database members under their agents, and forming their group (some 20 seconds)",
+    );
+    let group = AgentGroup::start(AgentOptions {
         durability: Durability::Relaxed,
-        ..GroupOptions::default()
+        // Everything of the demo is on 127.0.0.1.
+        networks: false,
+        ..AgentOptions::default()
     })
     .await?;
-    group.create_database(DATABASE).await?;
     let mails = std::env::current_dir()?.join(".demo/mails");
     let smtp = SmtpSink::into_folder(&mails).await?;
     let mut variables = vec![
@@ -52,7 +54,7 @@ async fn main() -> Result<()> {
     variables.extend(smtp.variables());
     say("starting the cache server, two web processes, the edge cache and a worker");
     let stack = Stack::on(
-        &group,
+        &group.addresses(),
         DATABASE,
         StackOptions {
             edge_port: Some(PORT),
@@ -88,8 +90,13 @@ async fn main() -> Result<()> {
         stack.edge.url()
     );
     println!();
+    println!("  database     {}", watch::primary_in_words(&group).await?);
+    println!();
     say("running; Ctrl-C ends everything");
-    stopped().await;
+    tokio::select! {
+        () = stopped() => {}
+        failed = tell_failovers(&group, first.url()) => failed?,
+    }
     say("ending");
     for shop in stack.shops.iter().chain(std::iter::once(&stack.worker)) {
         let _ = shop.process().terminate(Duration::from_secs(10)).await;
@@ -101,6 +108,17 @@ async fn main() -> Result<()> {
 
 fn say(text: &str) {
     println!("demo: {text}");
+}
+
+/// Says of each loss of the primary after how long the shop sold again.
+async fn tell_failovers(group: &AgentGroup, shop: String) -> Result<()> {
+    loop {
+        say(&watch::next_failover(group, &shop).await?);
+        say(&format!(
+            "primary: {}",
+            watch::primary_in_words(group).await?
+        ));
+    }
 }
 
 async fn stopped() {

@@ -9,6 +9,7 @@
 
 mod accounts;
 mod admin;
+mod agents;
 mod api;
 mod browser;
 mod cache_server;

@@ -1,0 +1,267 @@
+//! Making a group, joining one, leaving one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use futures_util::future::join_all;
+use sqlx::mysql::MySqlConnection;
+
+use super::api::{MemberState, Status};
+use super::core::Core;
+use super::option_file::{Secret, quoted};
+use super::sql::{self, ANSWER_LIMIT, Seen};
+use super::store::{Made, Marker};
+use super::view;
+
+/// `START GROUP_REPLICATION` waits until the member is in a view, which a busy machine may take long for.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// `STOP GROUP_REPLICATION` waits until what was received is applied.
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// With more transactions than this to catch up with, a new member copies another's data.
+const CLONE_ABOVE: u64 = 200_000;
+const NEVER: u64 = i64::MAX.unsigned_abs();
+
+/// How an attempt to join ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// In the group, perhaps still catching up.
+    Yes,
+    /// No other member is online with a majority.
+    Nobody {
+        /// Others that did not answer.
+        silent: usize,
+    },
+    /// It has transactions that the group has not.
+    Errant(String),
+}
+
+/// What all other agents answered, and how many did not.
+pub async fn ask_peers(core: &Arc<Core>) -> (Vec<Status>, usize) {
+    let config = core.config();
+    let own = format!("{}:{}", config.host, config.port);
+    let client = core.client();
+    let asked = config
+        .peers
+        .iter()
+        .filter(|peer| peer.mysql != own)
+        .map(|peer| client.status(&peer.api));
+    let answers = join_all(asked).await;
+    let all = answers.len();
+    let answers: Vec<Status> = answers.into_iter().filter_map(Result::ok).collect();
+    let silent = all - answers.len();
+    (answers, silent)
+}
+
+/// Tries to join once. With `blind` also if nobody says that there is a group, because some did not answer.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn join(core: &Arc<Core>, blind: bool) -> Result<Joined> {
+    let config = core.config();
+    let kept = core.ledger.kept();
+    let (answers, silent) = ask_peers(core).await;
+    let own_name = match &kept.marker {
+        Marker::Owned { group_name } => Some(group_name.clone()),
+        _ => config.group_name.clone(),
+    };
+    let prospect = match (view::prospect(&answers), &own_name) {
+        (Some(found), _) => found,
+        (None, Some(name)) if blind && silent > 0 => view::Prospect {
+            group_name: name.clone(),
+            seeds: config.peers.iter().map(|peer| peer.mysql.clone()).collect(),
+            ..view::Prospect::default()
+        },
+        (None, _) => return Ok(Joined::Nobody { silent }),
+    };
+    if let Some(name) = own_name
+        && name != prospect.group_name
+    {
+        bail!(
+            "the others are in the group {}, and this member is of {name}",
+            prospect.group_name
+        );
+    }
+    core.metrics.joins.inc();
+    let mut connection = sql::connect(&config).await?;
+    let mut seen = sql::observe(&mut connection).await?;
+    if seen.view.state != MemberState::Offline {
+        sql::run(&mut connection, STOP_LIMIT, "STOP GROUP_REPLICATION").await?;
+        seen = sql::observe(&mut connection).await?;
+    }
+    if let Some(theirs) = &prospect.transactions {
+        let errant = errant(core, &mut connection, &seen, theirs).await?;
+        if !errant.is_empty() {
+            return Ok(Joined::Errant(errant));
+        }
+    }
+    // What follows can bring the group's transactions into the data, so it is the group's from here on.
+    let fresh = kept.marker == Marker::Fresh;
+    core.ledger.change(|kept| {
+        kept.marker = Marker::Owned {
+            group_name: prospect.group_name.clone(),
+        };
+        if let Some((prefix, epoch)) = &prospect.made {
+            kept.made = Some(Made {
+                prefix: prefix.clone(),
+                epoch: *epoch,
+            });
+        }
+    })?;
+    let large = prospect
+        .transactions
+        .as_deref()
+        .is_some_and(|set| view::count(set) > CLONE_ABOVE);
+    let threshold = if fresh && (prospect.purged || large) {
+        1
+    } else {
+        NEVER
+    };
+    prepare(&mut connection, &prospect.group_name, &prospect.seeds).await?;
+    sql::run(
+        &mut connection,
+        ANSWER_LIMIT,
+        format!("SET GLOBAL group_replication_clone_threshold = {threshold}"),
+    )
+    .await?;
+    start(core, &mut connection).await?;
+    Ok(Joined::Yes)
+}
+
+/// The transactions that this member has and the group has not. Asked twice: what the others said is older than what they have.
+async fn errant(
+    core: &Arc<Core>,
+    connection: &mut MySqlConnection,
+    seen: &Seen,
+    theirs: &str,
+) -> Result<String> {
+    let own = view::join_sets(&seen.transactions.executed, &seen.transactions.received);
+    let rest = sql::subtract(connection, &own, theirs).await?;
+    if rest.is_empty() {
+        return Ok(rest);
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (answers, _) = ask_peers(core).await;
+    match view::prospect(&answers).and_then(|prospect| prospect.transactions) {
+        Some(theirs) => sql::subtract(connection, &rest, &theirs).await,
+        // The primary changed meanwhile: nothing is proven, and the next attempt looks again.
+        None => bail!("the primary of the group was lost during the comparison"),
+    }
+}
+
+async fn prepare(connection: &mut MySqlConnection, name: &str, seeds: &[String]) -> Result<()> {
+    for (variable, value) in [
+        ("group_replication_group_name", name),
+        ("group_replication_group_seeds", &seeds.join(",")),
+    ] {
+        let statement = format!("SET GLOBAL {variable} = {}", quoted(value));
+        sql::run(connection, ANSWER_LIMIT, statement)
+            .await
+            .with_context(|| variable.to_owned())?;
+    }
+    Ok(())
+}
+
+async fn start(core: &Arc<Core>, connection: &mut MySqlConnection) -> Result<()> {
+    let secret = Secret::read(&core.config().replication_account)?;
+    sql::run(connection, START_LIMIT, sql::start_statement(&secret)).await
+}
+
+/// Makes the group, from this member alone.
+///
+/// # Errors
+/// When the server refuses. Whatever happened, the server is not left with permission to do it again: if that cannot be taken
+/// back, `Err` has [`MayStillBootstrap`] in it and the server has to be killed.
+pub async fn bootstrap(core: &Arc<Core>, name: &str, epoch: i64) -> Result<()> {
+    let config = core.config();
+    let mut connection = sql::connect(&config).await?;
+    let seen = sql::observe(&mut connection).await?;
+    if seen.view.state != MemberState::Offline {
+        sql::run(&mut connection, STOP_LIMIT, "STOP GROUP_REPLICATION").await?;
+    }
+    let own = format!("{}:{}", config.host, config.port);
+    prepare(&mut connection, name, &[own]).await?;
+    let allow = "SET GLOBAL group_replication_bootstrap_group = ON";
+    let forbid = "SET GLOBAL group_replication_bootstrap_group = OFF";
+    sql::run(&mut connection, ANSWER_LIMIT, allow).await?;
+    let started = start(core, &mut connection).await;
+    if sql::run(&mut connection, ANSWER_LIMIT, forbid)
+        .await
+        .is_err()
+    {
+        let mut other = sql::connect(&config).await.context(MayStillBootstrap)?;
+        sql::run(&mut other, ANSWER_LIMIT, forbid)
+            .await
+            .context(MayStillBootstrap)?;
+    }
+    started?;
+    let deadline = tokio::time::Instant::now() + START_LIMIT;
+    loop {
+        let seen = sql::observe(&mut connection).await?;
+        if view::is_primary(&seen.view)
+            && !seen.read_only
+            && let Some(id) = seen.view.id
+        {
+            core.ledger.change(|kept| {
+                kept.made = Some(Made {
+                    prefix: id.prefix.clone(),
+                    epoch,
+                });
+            })?;
+            return Ok(());
+        }
+        if tokio::time::Instant::now() > deadline {
+            bail!("the member did not become the primary of its group in time");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The server may still have permission to make a group.
+#[derive(Debug, thiserror::Error)]
+#[error("the permission to make a group could not be taken back")]
+pub struct MayStillBootstrap;
+
+/// Hands the primary's role over, if this member has it and another can take it.
+///
+/// # Errors
+/// When the others do not take it in time.
+pub async fn hand_over(core: &Arc<Core>) -> Result<()> {
+    let config = core.config();
+    let mut connection = sql::connect(&config).await?;
+    let seen = sql::observe(&mut connection).await?;
+    if !view::is_primary(&seen.view) {
+        return Ok(());
+    }
+    let Some(successor) = view::successor(&seen.view, &seen.uuid) else {
+        return Ok(());
+    };
+    let to = successor.uuid.clone();
+    tracing::info!(to, "handing the primary's role over");
+    let query = format!(
+        "SELECT group_replication_set_as_primary({}, 5)",
+        quoted(&to)
+    );
+    sql::value(&mut connection, Duration::from_secs(20), query).await?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while tokio::time::Instant::now() < deadline {
+        if !view::is_primary(&sql::observe(&mut connection).await?.view) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("{to} did not become primary in time")
+}
+
+/// Leaves the group, so that its majority is counted without this member.
+///
+/// # Errors
+/// When the server does not do so in time.
+pub async fn leave(core: &Arc<Core>) -> Result<()> {
+    let mut connection = sql::connect(&core.config()).await?;
+    let seen = sql::observe(&mut connection).await?;
+    if seen.view.state == MemberState::Offline {
+        return Ok(());
+    }
+    sql::run(&mut connection, STOP_LIMIT, "STOP GROUP_REPLICATION").await
+}

@@ -1,0 +1,266 @@
+//! What a view of the group means. Pure.
+
+use super::api::{LastView, Member, MemberRole, MemberState, Status, View};
+
+/// Whether a member that sees this is online, and more than half of all members are online or recovering.
+#[must_use]
+pub fn has_majority(view: &View) -> bool {
+    let present = view
+        .members
+        .iter()
+        .filter(|member| matches!(member.state, MemberState::Online | MemberState::Recovering))
+        .count();
+    view.state == MemberState::Online && present * 2 > view.members.len()
+}
+
+/// Whether the member is in a group, as far as it sees.
+#[must_use]
+pub fn is_in_group(view: &View) -> bool {
+    matches!(view.state, MemberState::Online | MemberState::Recovering)
+}
+
+/// Whether it may take writes.
+#[must_use]
+pub fn is_primary(view: &View) -> bool {
+    view.majority && view.role == Some(MemberRole::Primary)
+}
+
+/// Who should be primary after this member: online, of the lowest version (others are refused), least behind.
+#[must_use]
+pub fn successor<'view>(view: &'view View, own: &str) -> Option<&'view Member> {
+    view.members
+        .iter()
+        .filter(|member| member.uuid != own && member.state == MemberState::Online)
+        .min_by_key(|member| {
+            (
+                version(&member.version),
+                member.applier_queue,
+                member.uuid.as_str(),
+            )
+        })
+}
+
+fn version(text: &str) -> Vec<u32> {
+    text.split(['.', '-'])
+        .map_while(|part| part.parse().ok())
+        .collect()
+}
+
+/// The view to keep on disk, without its epoch. Nothing while there is no majority.
+#[must_use]
+pub fn to_keep(view: &View, epoch: i64) -> Option<LastView> {
+    if !view.majority {
+        return None;
+    }
+    let mut id = view.id.clone()?;
+    id.epoch = epoch;
+    let mut members: Vec<String> = view
+        .members
+        .iter()
+        .map(|member| member.uuid.clone())
+        .collect();
+    members.sort();
+    Some(LastView {
+        id,
+        members,
+        primary_uuid: view.primary_uuid.clone(),
+    })
+}
+
+/// What other agents said about a group to join.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prospect {
+    /// The name of the group.
+    pub group_name: String,
+    /// Addresses of members that are online.
+    pub seeds: Vec<String>,
+    /// The part of its view identifier that is new each time, and the epoch by which it was made.
+    pub made: Option<(String, i64)>,
+    /// What its primary has, applied or received, if it was among those who answered.
+    pub transactions: Option<String>,
+    /// Its members cannot give all transactions from their binary logs.
+    pub purged: bool,
+}
+
+/// The group to join, of what others answered: one that a member is in, online and with a majority.
+#[must_use]
+pub fn prospect(answers: &[Status]) -> Option<Prospect> {
+    let live = answers.iter().filter(|answer| {
+        answer.view.as_ref().is_some_and(|view| view.majority)
+            && matches!(answer.data, super::api::DataDirectory::Owned { .. })
+    });
+    // Of two groups the one that was made later; the other is one of a minority that has not noticed yet.
+    let best = live.max_by_key(|answer| {
+        answer
+            .view
+            .as_ref()
+            .and_then(|view| view.id.as_ref())
+            .map(|id| (id.epoch, id.counter))
+    })?;
+    let view = best.view.as_ref()?;
+    let super::api::DataDirectory::Owned { group_name } = &best.data else {
+        return None;
+    };
+    let primary = answers
+        .iter()
+        .find(|answer| answer.server_uuid.is_some() && answer.server_uuid == view.primary_uuid);
+    let transactions = primary
+        .and_then(|answer| answer.transactions.as_ref())
+        .map(|sets| join_sets(&sets.executed, &sets.received));
+    Some(Prospect {
+        group_name: group_name.clone(),
+        seeds: view
+            .members
+            .iter()
+            .filter(|member| member.state == MemberState::Online)
+            .map(|member| member.address.clone())
+            .collect(),
+        made: view
+            .id
+            .as_ref()
+            .filter(|id| id.epoch > 0)
+            .map(|id| (id.prefix.clone(), id.epoch)),
+        transactions,
+        purged: primary
+            .and_then(|answer| answer.transactions.as_ref())
+            .is_some_and(|sets| !sets.purged.is_empty()),
+    })
+}
+
+/// Two sets of transactions as one.
+#[must_use]
+pub fn join_sets(one: &str, other: &str) -> String {
+    match (one.is_empty(), other.is_empty()) {
+        (_, true) => one.to_owned(),
+        (true, false) => other.to_owned(),
+        (false, false) => format!("{one},{other}"),
+    }
+}
+
+/// How many transactions a set has.
+#[must_use]
+pub fn count(set: &str) -> u64 {
+    let mut all = 0_u64;
+    for part in set.split([',', ':']) {
+        let part = part.trim();
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(first), Ok(last)) = (first.parse::<u64>(), last.parse::<u64>()) {
+            all = all.saturating_add(last.saturating_sub(first).saturating_add(1));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{count, has_majority, prospect, successor, to_keep};
+    use crate::agent::api::{
+        DataDirectory, Member, MemberRole, MemberState, Status, Transactions, View, ViewId,
+    };
+
+    fn member(uuid: &str, state: MemberState) -> Member {
+        Member {
+            uuid: uuid.to_owned(),
+            address: format!("{uuid}:3306"),
+            state,
+            role: Some(MemberRole::Secondary),
+            version: "9.7.0".to_owned(),
+            applier_queue: 0,
+        }
+    }
+
+    fn view(states: &[MemberState]) -> View {
+        let members: Vec<Member> = states
+            .iter()
+            .enumerate()
+            .map(|(index, state)| member(&format!("m{index}"), *state))
+            .collect();
+        let mut view = View {
+            state: states[0],
+            members,
+            id: Some(ViewId {
+                epoch: 0,
+                prefix: "17".to_owned(),
+                counter: 4,
+            }),
+            ..View::default()
+        };
+        view.majority = has_majority(&view);
+        view
+    }
+
+    #[test]
+    fn a_majority_counts_who_can_be_reached() {
+        use MemberState::{Offline, Online, Recovering, Unreachable};
+        for (states, wanted) in [
+            (vec![Online], true),
+            (vec![Online, Online, Unreachable], true),
+            (vec![Online, Recovering, Unreachable], true),
+            (vec![Online, Unreachable, Unreachable], false),
+            (vec![Online, Unreachable], false),
+            (vec![Recovering, Online, Online], false),
+            (vec![Offline], false),
+        ] {
+            assert_eq!(view(&states).majority, wanted, "{states:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_majority_no_view_is_kept() {
+        use MemberState::{Online, Unreachable};
+        assert!(to_keep(&view(&[Online, Unreachable]), 1).is_none());
+        let kept = to_keep(&view(&[Online, Online]), 3).unwrap();
+        assert_eq!((kept.id.epoch, kept.id.counter), (3, 4));
+        assert_eq!(kept.members, ["m0", "m1"]);
+    }
+
+    #[test]
+    fn the_successor_is_online_of_the_lowest_version_and_least_behind() {
+        let mut view = view(&[MemberState::Online; 5]);
+        view.members[1].version = "9.10.0".to_owned();
+        view.members[2].applier_queue = 5;
+        view.members[3].applier_queue = 2;
+        view.members[4].state = MemberState::Recovering;
+        assert_eq!(successor(&view, "m0").unwrap().uuid, "m3");
+        assert!(successor(&super::View::default(), "m0").is_none());
+    }
+
+    #[test]
+    fn a_member_joins_the_latest_group_that_has_a_majority() {
+        let status = |uuid: &str, epoch: i64, majority: bool| {
+            let mut view = view(&[MemberState::Online; 3]);
+            view.majority = majority;
+            view.primary_uuid = Some(uuid.to_owned());
+            view.id.as_mut().unwrap().epoch = epoch;
+            Status {
+                server_uuid: Some(uuid.to_owned()),
+                data: DataDirectory::Owned {
+                    group_name: format!("group {epoch}"),
+                },
+                view: Some(view),
+                transactions: Some(Transactions {
+                    executed: "a:1-3".to_owned(),
+                    received: "a:4".to_owned(),
+                    purged: String::new(),
+                }),
+                ..Status::default()
+            }
+        };
+        assert!(prospect(&[status("x", 1, false)]).is_none());
+        let found = prospect(&[status("x", 1, true), status("y", 2, true)]).unwrap();
+        assert_eq!(found.group_name, "group 2");
+        assert_eq!(found.transactions.as_deref(), Some("a:1-3,a:4"));
+        assert_eq!(found.made, Some(("17".to_owned(), 2)));
+    }
+
+    #[test]
+    fn transactions_are_counted() {
+        assert_eq!(count(""), 0);
+        assert_eq!(
+            count(
+                "6f9619ff-8b86-4011-b42d-00c04fc964ff:1-10:12,7f9619ff-8b86-4011-b42d-00c04fc964ff:5"
+            ),
+            12
+        );
+    }
+}
