@@ -66,7 +66,7 @@ async fn write(core: &Core, config: &Config, slice: &EndpointSliceRef) -> Result
         return Ok(());
     }
     let annotation = format!("{}:{}:{}", id.epoch, id.prefix, id.counter);
-    let endpoints = vec![endpoint(slice)];
+    let endpoints = Some(vec![endpoint(slice)]);
     let port = i32::from(config.port);
     let same = object.endpoints == endpoints
         && object

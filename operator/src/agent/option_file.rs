@@ -44,6 +44,7 @@ plugin_load_add=mysql_clone.so
 gtid_mode=ON
 enforce_gtid_consistency=ON
 skip_replica_start=ON
+relay_log=relay
 relay_log_recovery=OFF
 persisted_globals_load=OFF
 read_only=ON

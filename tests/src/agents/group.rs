@@ -393,7 +393,7 @@ fn place(index: usize, network: Option<&Network>) -> Result<Place> {
             address: IpAddr::V4(network.address(index)),
             namespace: Some(network.namespace(index)),
             ports: [3306, 8443, 8081],
-            held: Vec::new(),
+            _held: Vec::new(),
         });
     }
     let held = vec![Port::take()?, Port::take()?, Port::take()?];
@@ -401,7 +401,7 @@ fn place(index: usize, network: Option<&Network>) -> Result<Place> {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         namespace: None,
         ports: [held[0].number(), held[1].number(), held[2].number()],
-        held,
+        _held: held,
     })
 }
 

@@ -34,7 +34,7 @@ pub struct Place {
     /// Ports of server, interface and probes.
     pub ports: [u16; 3],
     /// What keeps the ports ours, on loopback.
-    pub held: Vec<Port>,
+    pub _held: Vec<Port>,
 }
 
 /// One agent with its server.

@@ -27,7 +27,9 @@ async fn it_is_browsed_without_a_primary_and_sells_again() {
         anyhow::ensure!(cart.status() == 201, "{}", cart.status());
         Ok(())
     };
-    wait_until("the shop to sell", GUARD, sells).await.unwrap();
+    wait_until("the shop to sell", GUARD, async || sells().await)
+        .await
+        .unwrap();
     let primary = group.primary().await.unwrap();
     group.member(primary).power_off().unwrap();
     let start = Instant::now();
