@@ -63,7 +63,12 @@ pub fn to_keep(view: &View, epoch: i64) -> Option<LastView> {
     Some(LastView {
         id,
         members,
-        primary_uuid: view.primary_uuid.clone(),
+        // Also one that cannot be reached for the moment: until the next view nobody else is.
+        primary_uuid: view
+            .members
+            .iter()
+            .find(|member| member.role == Some(MemberRole::Primary))
+            .map(|member| member.uuid.clone()),
     })
 }
 
@@ -209,6 +214,12 @@ mod tests {
     fn without_a_majority_no_view_is_kept() {
         use MemberState::{Online, Unreachable};
         assert!(to_keep(&view(&[Online, Unreachable]), 1).is_none());
+        let mut seen = view(&[Online, Online, Unreachable]);
+        seen.members[2].role = Some(MemberRole::Primary);
+        assert_eq!(
+            to_keep(&seen, 3).unwrap().primary_uuid.as_deref(),
+            Some("m2")
+        );
         let kept = to_keep(&view(&[Online, Online]), 3).unwrap();
         assert_eq!((kept.id.epoch, kept.id.counter), (3, 4));
         assert_eq!(kept.members, ["m0", "m1"]);
