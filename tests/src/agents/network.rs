@@ -2,8 +2,12 @@
 
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, bail};
+
+/// How many this program has made: their names differ.
+static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// Bridge and namespaces of one group. They go with this value; what a killed program left is removed by the next one.
 #[derive(Debug)]
@@ -21,7 +25,11 @@ impl Network {
         }
         clear_up();
         let network = Self {
-            name: format!("pn{}", std::process::id()),
+            name: format!(
+                "pn{}x{}",
+                std::process::id(),
+                MADE.fetch_add(1, Ordering::Relaxed)
+            ),
             number: rand::random_range(1..=250),
             members,
         };
@@ -140,7 +148,9 @@ fn clear_up() {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if let Some((network, _)) = name.split_once('-')
-            && let Some(pid) = network.strip_prefix("pn")
+            && let Some((pid, _)) = network
+                .strip_prefix("pn")
+                .and_then(|rest| rest.split_once('x'))
             && pid.parse::<u32>().is_ok()
             && !std::path::Path::new(&format!("/proc/{pid}")).exists()
         {
