@@ -15,16 +15,21 @@ use anyhow::{Context, Result};
 // The lists are words separated by blanks: a group is a number and our folders have no blanks in their names. The watcher
 // is a shell because it must survive us and be there on every machine.
 const SCRIPT: &str = r#"
-groups=' ' folders=' '
+groups=' ' folders=' ' networks=
 while read -r verb value; do
   case $verb in
   group) groups="$groups$value " ;;
   ended) groups="${groups%% $value *} ${groups#* $value }" ;;
   folder) folders="$folders$value " ;;
+  network) networks="$networks$value " ;;
   removed) folders="${folders%% $value *} ${folders#* $value }" ;;
   esac
 done
 for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
+for network in $networks; do
+  ip link del "$network" 2>/dev/null
+  for namespace in /run/netns/"$network"-*; do ip netns del "${namespace##*/}" 2>/dev/null; done
+done
 for folder in $folders; do
   # A process that was just killed may still be writing its last file.
   for attempt in 1 2 3 4 5; do rm -rf "$folder" && break; sleep 0.2; done
@@ -81,6 +86,11 @@ pub fn group_ended(group: u32) -> Result<()> {
 /// The folder is to be removed when this process ends.
 pub fn folder_made(path: &Path) -> Result<()> {
     tell(&format!("folder {}\n", path.display()))
+}
+
+/// The bridge of this name is to be removed when this process ends, with the namespaces whose names begin with it.
+pub fn network_made(name: &str) -> Result<()> {
+    tell(&format!("network {name}\n"))
 }
 
 /// The folder is no more.

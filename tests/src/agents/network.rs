@@ -43,6 +43,7 @@ impl Network {
     }
 
     fn make(&self) -> Result<()> {
+        crate::watcher::network_made(&self.name)?;
         ip(&["link", "add", &self.name, "type", "bridge"])?;
         let gateway = format!("{}/24", self.address_of(1));
         ip(&["addr", "add", &gateway, "dev", &self.name])?;
