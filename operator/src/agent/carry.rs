@@ -174,13 +174,24 @@ async fn reclone(core: &Arc<Core>, donor: &str, save: bool, epoch: i64) -> Resul
     let config = Arc::clone(&config);
     let core = Arc::clone(core);
     tokio::spawn(async move {
-        let cloned = sql::run(&mut connection, CLONE_LIMIT, statement).await;
+        // The server refuses to replace what it must not write; shops stay locked out by `offline_mode`.
+        let cloned = match sql::run(
+            &mut connection,
+            ANSWER_LIMIT,
+            "SET GLOBAL super_read_only = OFF",
+        )
+        .await
+        {
+            Ok(()) => sql::run(&mut connection, CLONE_LIMIT, statement).await,
+            refused => refused,
+        };
         // A server that says nothing any longer has ended itself to start on the copy.
         if cloned.is_err() && sql::connect(&config).await.is_ok() {
             let error = cloned
                 .err()
                 .map_or_else(String::new, |error| format!("{error:#}"));
             tracing::error!(error, "the copy failed");
+            sql::close_doors(&config).await.ok();
             core.ledger.change(|kept| kept.recloned = None).ok();
             core.update(|moment| moment.join_error = Some(format!("the copy failed: {error}")));
         } else {
