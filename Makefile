@@ -3,7 +3,7 @@
 
 # Tests of servers that are written and were not yet seen to pass, or failed on a busy machine. `make test UNPROVEN=` runs them too.
 UNPROVEN = checkout::lost checkout::orders checkout::rush payments::
-.PHONY: help tools demo test fuzz check bench soak images e2e fmt
+.PHONY: help tools demo test fuzz check bench soak soakbackup images e2e fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ soak: tools ## import a million products and look at their pages (hours); SOAK_P
 faults: tools ## repeat each fault of the database 20 times, and print how long nobody could write (an hour)
 	cargo build --locked --workspace --bins
 	SOAK_RUNS=20 RUST_TEST_THREADS=1 cargo test --locked --workspace --test service -- agents:: --nocapture
+
+soakbackup: tools ## a backup of GIB (10) GiB while a shop sells, and its restore; minutes to hours
+	cargo build --locked --release --workspace --bins
+	cargo run --locked --release -p panono-tests --bin soak -- $(or $(GIB),10)
 
 images: ## build the images of both programs; CONTAINER=podman for another engine than docker
 	$(or $(CONTAINER),docker) build -f shop/Dockerfile -t panono-shop:0.1.0 .

@@ -13,6 +13,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod backup;
 pub mod cluster;
 pub mod command;
 pub mod controller;
@@ -20,6 +21,7 @@ pub mod credentials;
 pub mod desired;
 pub mod events;
 pub mod failure;
+pub mod gtid;
 pub mod index;
 pub mod leadership;
 pub mod live;

@@ -1,5 +1,6 @@
 //! Somebody else's service, spoken to over real HTTP: it records what it is asked and answers as the test says.
 
+pub mod s3;
 pub mod stripe;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@
 //! - [`shop`], [`stack`]: the shop's own processes, and a whole shop
 //! - [`origin`], [`wire`]: an origin that answers as a test prescribes, and HTTP as it is on the wire
 //! - [`control_plane`]: a Kubernetes API, with the operator before it
-//! - [`bench`]: what `make bench` measures
+//! - [`bench`]: what `make bench` measures; [`soak`]: what takes long
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -42,6 +42,7 @@ pub mod routes;
 mod schema;
 pub mod shop;
 pub mod smtp;
+pub mod soak;
 pub mod stack;
 pub mod staff;
 pub mod tools;

@@ -29,18 +29,7 @@ pub fn program() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("PANONO_SHOP_BIN") {
         return Ok(path.into());
     }
-    let own = std::env::current_exe().context("failed to find the running program")?;
-    // Tests are built into `deps/` beside the programs, benches and the demo among them.
-    let folders = own.ancestors().skip(1).take(2);
-    let found = folders
-        .map(|folder| folder.join("panono-shop"))
-        .find(|path| path.is_file());
-    found.with_context(|| {
-        format!(
-            "there is no panono-shop beside {}: run `cargo build -p panono-shop`",
-            own.display()
-        )
-    })
+    crate::tools::beside("panono-shop")
 }
 
 /// The environment of the shop's processes. Nothing else of the shop's settings is inherited from the one who runs the

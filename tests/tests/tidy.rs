@@ -327,6 +327,28 @@ fn every_variable_of_the_operator_is_documented() {
 }
 
 #[test]
+fn every_variable_of_backups_is_documented() {
+    let documented = variables(&read("docs/backups.md"));
+    let mut read_by_code: BTreeSet<String> = sources("operator/src/backup")
+        .iter()
+        .flat_map(|file| file.production())
+        .flat_map(|(_, line)| variables(line))
+        .collect();
+    read_by_code.extend(variables(&read("operator/src/bin/panono-backup.rs")));
+    // Any of a bucket's keys can be in a file.
+    let of_files = "AWS_ACCESS_KEY_ID_FILE".to_owned();
+    read_by_code.insert(of_files);
+    none(
+        "variables of backups that docs/backups.md does not describe",
+        missing(&read_by_code, &documented),
+    );
+    none(
+        "variables that docs/backups.md describes and nothing reads",
+        missing(&documented, &read_by_code),
+    );
+}
+
+#[test]
 fn every_metric_of_the_operator_is_documented() {
     let documented: BTreeSet<String> = words(&read("docs/operator.md"), "panono_operator_", metric)
         .into_iter()

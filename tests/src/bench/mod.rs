@@ -5,9 +5,11 @@
 //! - [`nginx`]: a web server that sends a recorded answer
 //! - [`origin`], [`login`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
 //! - [`gaps`]: how long nobody can write when the database's primary changes
+//! - [`archive`]: what archiving costs
 //! - [`fleet`]: the operator with a thousand Shops
 //! - [`soak`]: a million products
 
+pub mod archive;
 pub mod bed;
 pub mod checkout;
 pub mod edge;

@@ -6,7 +6,7 @@ use panono_tests::agents::{AgentGroup, AgentOptions};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
 use panono_tests::bench::{
-    Measure, checkout, edge, fleet, gaps, lifecycle, login, miss, origin, say, soak,
+    Measure, archive, checkout, edge, fleet, gaps, lifecycle, login, miss, origin, say, soak,
 };
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
@@ -24,7 +24,7 @@ const SMALL: &[&str] = &[
 /// Benches of a whole shop with a large catalogue.
 const WHOLE: &[&str] = &["hit_ratio", "purge_delay_p99_ms"];
 /// Benches of buying, on a database that waits for its disk.
-const BUYING: &[&str] = &["checkout_rate", "hot_sku_rate"];
+const BUYING: &[&str] = &["checkout_rate", "hot_sku_rate", "archiving_cost"];
 /// Benches of the database's primary, on agents.
 const GAPS: &[&str] = &[
     "write_gap_switchover_ms",
@@ -126,6 +126,7 @@ async fn buying(
     for name in names {
         let measured = match *name {
             "checkout_rate" => checkout::rate_of_checkouts(&group).await,
+            "archiving_cost" => archive::run(&group).await,
             _ => checkout::rate_of_one_product(&group).await,
         };
         note(name, measured, measures, failed);

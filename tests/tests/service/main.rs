@@ -11,6 +11,7 @@ mod accounts;
 mod admin;
 mod agents;
 mod api;
+mod backup;
 mod browser;
 mod cache_server;
 mod cart;

@@ -1,0 +1,99 @@
+//! What continuous archiving costs those who commit: `archiving_cost`.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Measure, median, say};
+use crate::mysql::{MysqlGroup, PASSWORD, ROOT};
+use crate::process::{Folder, Process};
+
+/// Sessions that commit at the same time.
+const SESSIONS: usize = 16;
+/// How long each half of a round is measured.
+const HALF: Duration = Duration::from_secs(5);
+/// Rounds, of which the middle one counts.
+const ROUNDS: usize = 5;
+const STOP_LIMIT: Duration = Duration::from_secs(60);
+
+/// Commits a second with `panono-backup archive` beside the member, every second and to a folder on the same disk, and without it.
+///
+/// # Errors
+/// When a commit fails, or nothing was archived.
+pub async fn run(group: &MysqlGroup) -> Result<Measure> {
+    let member = group.primary().await?;
+    member
+        .execute("CREATE DATABASE IF NOT EXISTS archived")
+        .await?;
+    member
+        .execute("CREATE TABLE IF NOT EXISTS archived.row (id BIGINT PRIMARY KEY AUTO_INCREMENT, data VARCHAR(1000))")
+        .await?;
+    let folder = Folder::new("archive")?;
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).map(|()| path)
+    };
+    let key = file("key", &"5a".repeat(32)).context("failed to write the key")?;
+    let password = file("password", PASSWORD).context("failed to write the password")?;
+    let target = folder.path().join("target");
+    commits(group).await?;
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        without.push(commits(group).await?);
+        let mut command = Command::new(crate::tools::beside("panono-backup")?);
+        command
+            .args(["archive", "--every-seconds", "1"])
+            .args(["--member", &member.address(), "--user", ROOT])
+            .arg(format!("--target=file://{}", target.display()))
+            .arg(format!("--key-file={}", key.display()))
+            .arg(format!("--password-file={}", password.display()));
+        let archiver = Process::start("archive", command, &folder.path().join("archive.log"))?;
+        let during = commits(group).await;
+        let ended = archiver.terminate(STOP_LIMIT).await?;
+        ensure!(
+            ended.success(),
+            "archiving failed: {}",
+            archiver.log_tail(5)
+        );
+        let during = during?;
+        say(&format!(
+            "archiving_cost: round {round}: {during:.0} commits/s with it, {:.0} without",
+            without.last().copied().unwrap_or_default()
+        ));
+        with.push(during);
+    }
+    let archived = std::fs::read_dir(target.join("binlogs")).map_or(0, Iterator::count);
+    ensure!(archived >= ROUNDS, "only {archived} segments were archived");
+    Ok(Measure::beside(
+        "archiving_cost",
+        median(with),
+        median(without),
+        "ratio>=0.95",
+    ))
+}
+
+/// Commits a second.
+async fn commits(group: &MysqlGroup) -> Result<f64> {
+    let member = group.primary().await?;
+    let began = Instant::now();
+    let mut sessions = Vec::new();
+    for _ in 0..SESSIONS {
+        let mut connection = member.connect().await?;
+        sessions.push(tokio::spawn(async move {
+            let mut count = 0_u32;
+            while began.elapsed() < HALF {
+                sqlx::query("INSERT INTO archived.row (data) VALUES (REPEAT('x', 500))")
+                    .execute(&mut connection)
+                    .await?;
+                count += 1;
+            }
+            Ok::<_, anyhow::Error>(count)
+        }));
+    }
+    let mut count = 0;
+    for session in sessions {
+        count += session.await??;
+    }
+    Ok(f64::from(count) / began.elapsed().as_secs_f64())
+}
