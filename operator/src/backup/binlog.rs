@@ -232,6 +232,55 @@ impl<F: Read + Seek> Scanner<F> {
     }
 }
 
+/// How a file begins that has these transactions of another: [`MAGIC`], the other's description, and an empty set of transactions
+/// before it, without which the server does not read a file.
+#[must_use]
+pub fn opening(description: &[u8]) -> Vec<u8> {
+    const IGNORABLE: [u8; 2] = [0x80, 0];
+    let checked = is_checked(description);
+    let size = HEADER + 8 + if checked { CHECKSUM } else { 0 };
+    let end = MAGIC.len() + description.len() + size;
+    let little = |number: usize| u32::try_from(number).unwrap_or(0).to_le_bytes();
+    let mut event = vec![0; 4];
+    event.push(PREVIOUS);
+    event.extend_from_slice(description.get(5..9).unwrap_or(&[0; 4]));
+    event.extend_from_slice(&little(size));
+    event.extend_from_slice(&little(end));
+    event.extend_from_slice(&IGNORABLE);
+    event.extend_from_slice(&[0; 8]);
+    if checked {
+        let sum = crc32(&event);
+        event.extend_from_slice(&sum.to_le_bytes());
+    }
+    [&MAGIC, description, &event].concat()
+}
+
+/// Whether events end with a checksum: the description says so before its own.
+fn is_checked(description: &[u8]) -> bool {
+    const CRC32: u8 = 1;
+    description
+        .len()
+        .checked_sub(CHECKSUM + 1)
+        .and_then(|at| description.get(at))
+        == Some(&CRC32)
+}
+
+/// The checksum of events (`binlog_checksum`): CRC-32 as in ISO 3309.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut sum = u32::MAX;
+    for byte in bytes {
+        sum ^= u32::from(*byte);
+        for _ in 0..8 {
+            let carry = sum & 1;
+            sum >>= 1;
+            if carry == 1 {
+                sum ^= 0xedb8_8320;
+            }
+        }
+    }
+    !sum
+}
+
 /// Whether so many bytes are there.
 fn filled(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match file.read_exact(bytes) {
@@ -285,8 +334,8 @@ fn gtid(event: &[u8]) -> Option<(Gtid, u64)> {
 
 /// How many sources, and for each how many intervals, whose ends are not in them.
 fn previous(event: &[u8]) -> Option<GtidSet> {
-    let body = event.get(HEADER..event.len().checked_sub(CHECKSUM)?)?;
-    let mut fields = Fields(body);
+    // A checksum behind it is not looked at.
+    let mut fields = Fields(event.get(HEADER..)?);
     let mut set = GtidSet::default();
     // The highest byte is zero unless there are tags.
     for _ in 0..fields.number(8).filter(|count| *count < 1 << 20)? {

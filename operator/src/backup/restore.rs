@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::binlog::{MAGIC, Next, Scanner, Transaction};
+use super::binlog::{Next, Scanner, Transaction, opening};
 use super::catalogue::{
     Catalogue, Head, Manifest, PartHeader, SegmentHeader, part_key, read_segment_key,
 };
@@ -319,8 +319,7 @@ fn wanted(plain: &[u8], header: &SegmentHeader, cut: &mut Cut) -> Result<(Vec<u8
     let mut scanner = Scanner::open(Cursor::new(plain))
         .map_err(|error| error.to_string())?
         .ok_or("is too short")?;
-    let mut kept = MAGIC.to_vec();
-    kept.extend_from_slice(scanner.description());
+    let mut kept = opening(scanner.description());
     let (mut count, mut seen) = (0, GtidSet::default());
     while let Next::Transaction(transaction) = scanner
         .next(&header.transactions)

@@ -106,6 +106,20 @@ fn the_copied_description_is_not_in_use() {
 }
 
 #[test]
+fn a_new_file_begins_with_nothing_before_it() {
+    assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    for (last, length) in [(1, HEADER + 12), (0, HEADER + 8)] {
+        let mut description = event(DESCRIPTION, b"9.7");
+        let at = description.len() - 5;
+        description[at] = last;
+        let file = opening(&description);
+        assert_eq!(file.len(), 4 + description.len() + length);
+        let scanner = Scanner::open(Cursor::new(file)).unwrap().unwrap();
+        assert!(scanner.before().is_empty());
+    }
+}
+
+#[test]
 fn what_cannot_be_archived_is_said() {
     let read = |bytes: Vec<u8>| {
         let bytes = [bytes, vec![0; 8]].concat();
