@@ -252,7 +252,7 @@ pub fn opening(description: &[u8]) -> Vec<u8> {
         let sum = crc32(&event);
         event.extend_from_slice(&sum.to_le_bytes());
     }
-    [&MAGIC, description, &event].concat()
+    [MAGIC.as_slice(), description, event.as_slice()].concat()
 }
 
 /// Whether events end with a checksum: the description says so before its own.
