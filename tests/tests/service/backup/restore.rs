@@ -12,9 +12,10 @@ use panono_operator::backup::store::Store;
 use panono_operator::gtid::GtidSet;
 use panono_tests::fake::s3::FakeBucket;
 use panono_tests::process::Folder;
+use panono_tests::wait::wait_until;
 use sqlx::Connection as _;
 
-use super::{caught_up, full, group, key, login, restored, restored_sum, sell, sum};
+use super::{LIMIT, caught_up, full, group, key, login, restored, restored_sum, sell, sum};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_under_load_is_restored_to_any_moment_and_across_a_failover() -> Result<()> {
@@ -75,7 +76,14 @@ async fn a_group_under_load_is_restored_to_any_moment_and_across_a_failover() ->
     caught_up(second, primary).await?;
     caught_up(first, primary).await?;
     group.member(primary.index()).kill()?;
-    let new_primary = group.primary().await?;
+    // Until it is given up the others take the dead one for the primary.
+    let new_primary = wait_until("another primary", LIMIT, async || {
+        let found = group.primary().await?;
+        (found.index() != primary.index())
+            .then_some(found)
+            .context("it is the old one")
+    })
+    .await?;
     sell(new_primary, 50).await?;
     let other = if new_primary.index() == first.index() {
         second
