@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
     category = "panono",
     status = "ShopActionStatus",
     derive = "PartialEq",
-    doc = "Something that is done to a Shop once: a restart, new passwords.",
+    doc = "Something that is done to a Shop once: a restart, new passwords, another primary.",
     printcolumn(name = "Shop", type_ = "string", json_path = ".spec.shopName"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.message"),
@@ -26,8 +26,9 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.restart) != has(self.rotateSecrets)")
-        .message("give exactly one of restart and rotateSecrets"),
+    validation = Rule::new(
+        "[has(self.restart), has(self.rotateSecrets), has(self.switchover), has(self.reclone), has(self.rebuildGroup)].filter(given, given).size() == 1"
+    ).message("give exactly one of restart, rotateSecrets, switchover, reclone and rebuildGroup"),
     validation = Rule::new("self == oldSelf").message("an action cannot be changed: make another one")
 )]
 pub struct ShopActionSpec {
@@ -41,6 +42,50 @@ pub struct ShopActionSpec {
     /// is restarted once more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotate_secrets: Option<RotateSecretsAction>,
+    /// Makes another member of the database the primary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switchover: Option<SwitchoverAction>,
+    /// Replaces the data of a member of the database by a copy of another's. Transactions that only it has are saved first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclone: Option<RecloneAction>,
+    /// Makes the database's group again from one member, when it is not proven that this member has everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuild_group: Option<RebuildGroupAction>,
+}
+
+/// Another primary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchoverAction {
+    /// The number of the member; without one the member that has least to catch up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 8))]
+    pub to: Option<u32>,
+}
+
+/// A copy of another member's data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecloneAction {
+    /// The number of the member.
+    #[schemars(range(max = 8))]
+    pub member: u32,
+}
+
+/// A group that is made again on a human's word.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildGroupAction {
+    /// The number of the member from which it is made.
+    #[schemars(range(max = 8))]
+    pub seed: u32,
+    /// Transactions (a GTID set) that other members have and the seed has not, and which are given up. Those that nobody who
+    /// answers has are given up, too.
+    #[serde(default)]
+    #[schemars(length(max = 10_000))]
+    pub accept_loss_of: String,
+    /// `status.database.epoch` at the time of the decision. When it is another by now, the action is refused.
+    pub epoch: i64,
 }
 
 /// What is restarted.

@@ -1,5 +1,7 @@
 //! Where the shop's data is.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::{Resources, defaults};
         .message("a shop cannot move between a managed and an external database: make another Shop and bring the data there")
 )]
 pub struct Database {
-    /// A MySQL server that is run for this shop, with one member.
+    /// MySQL that is run for this shop: one server, or a group that fails over by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub managed: Option<ManagedDatabase>,
     /// A MySQL server, 8.4 or newer, that somebody else runs.
@@ -23,10 +25,37 @@ pub struct Database {
     pub external: Option<ExternalDatabase>,
 }
 
-/// A MySQL server that is run for the shop.
+impl Database {
+    /// Whether it is run as a group of several members.
+    pub fn is_group(&self) -> bool {
+        self.managed
+            .as_ref()
+            .is_some_and(|managed| managed.members > 1)
+    }
+}
+
+/// MySQL that is run for the shop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.members % 2 == 1")
+        .message("an even number of members survives no more losses than one less: give 1, 3, 5, 7 or 9"),
+    validation = Rule::new("(self.members == 1) == (oldSelf.members == 1)")
+        .message("one server cannot become a group, nor a group one server: make another Shop and bring the data there"),
+    validation = Rule::new("self.members > 1 || self.storage.size == oldSelf.storage.size")
+        .message("the volume of a database cannot be changed: make another Shop and bring the data there"),
+    validation = Rule::new("!has(self.group) || self.members > 1")
+        .message("database.managed.group is about groups: give three members or more")
+)]
 pub struct ManagedDatabase {
+    /// How many servers: one alone, whose loss stops the shop until its node or volume is back; or a group of 3, 5, 7 or 9, which
+    /// goes on as long as more than half of them run. Members are added and taken out one at a time.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 9))]
+    pub members: u32,
+    /// How a group behaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<Group>,
     /// The image of the server: the official `mysql`, 8.4 or newer, or one with the same program.
     #[serde(default = "defaults::mysql_image")]
     #[schemars(length(min = 1, max = 500))]
@@ -51,6 +80,8 @@ pub struct ManagedDatabase {
 impl Default for ManagedDatabase {
     fn default() -> Self {
         Self {
+            members: defaults::one(),
+            group: None,
             image: defaults::mysql_image(),
             storage: Storage::database(),
             buffer_pool: defaults::buffer_pool(),
@@ -60,13 +91,69 @@ impl Default for ManagedDatabase {
     }
 }
 
+/// How a group of members behaves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Group {
+    /// How soon a silent member is given up.
+    #[serde(default)]
+    pub failover: Failover,
+    /// What is done with a member that has transactions which the group has not.
+    #[serde(default)]
+    pub divergence: Divergence,
+    /// Settings of the server, by name. Those that the group or its durability rest on cannot be given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    #[x_kube(validation = Rule::new(
+        "self.all(name, name in ['binlog_expire_logs_seconds', 'innodb_flush_neighbors', 'innodb_ft_cache_size', 'innodb_io_capacity', 'innodb_io_capacity_max', 'innodb_lock_wait_timeout', 'innodb_log_buffer_size', 'innodb_print_all_deadlocks', 'innodb_read_io_threads', 'innodb_redo_log_capacity', 'innodb_write_io_threads', 'join_buffer_size', 'long_query_time', 'max_allowed_packet', 'max_heap_table_size', 'replica_parallel_workers', 'slow_query_log', 'sort_buffer_size', 'sync_relay_log', 'table_definition_cache', 'table_open_cache', 'thread_cache_size', 'tmp_table_size', 'wait_timeout'])"
+    ).message("this setting cannot be given: docs/operator.md has those that can"))]
+    #[x_kube(validation = Rule::new("self.all(name, self[name].matches('^[A-Za-z0-9_.,:-]{1,100}$'))")
+        .message("a value has 1 to 100 letters, digits and _ . , : -"))]
+    pub settings: BTreeMap<String, String>,
+    /// The image with the program that keeps a member in its group (`panono-agent`). Without one that of the operator by which the
+    /// group was made: upgrading the operator restarts no member. Changing it replaces the pods one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500))]
+    pub agent_image: Option<String>,
+    /// MiB a second that a member may read from its disk to be copied; 0 is no limit.
+    #[serde(default)]
+    #[schemars(range(max = 100_000))]
+    pub clone_bandwidth_mib: u32,
+}
+
+/// How soon a silent member is given up. Sooner is also more often for nothing.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum Failover {
+    /// After some five seconds.
+    #[default]
+    Fast,
+    /// After half a minute: for networks and disks that stall.
+    Tolerant,
+}
+
+/// What is done with a member that has transactions which the group has not. They are always kept.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum Divergence {
+    /// They are saved beside its data, which is then replaced by a copy.
+    #[default]
+    SaveThenReclone,
+    /// It stays out until a `ShopAction` says so.
+    Manual,
+}
+
 /// A volume.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self == oldSelf")
-    .message("the volume of a database cannot be changed: make another Shop and bring the data there"))]
+#[x_kube(validation = Rule::new("has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className)")
+    .message("the storage class of a database cannot be changed: make another Shop and bring the data there"))]
+#[x_kube(validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+    .message("the volume of a database can grow and not shrink: make another Shop and bring the data there"))]
 pub struct Storage {
-    /// Its size, such as `20Gi`.
+    /// Its size, such as `20Gi`. Volumes of a group grow with it, where the storage class allows that.
     #[serde(default = "defaults::database_size")]
     #[schemars(regex(pattern = "^[1-9][0-9]{0,6}(Mi|Gi|Ti)$"))]
     pub size: String,

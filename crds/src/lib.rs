@@ -12,6 +12,7 @@ mod commerce;
 mod database;
 mod defaults;
 mod edge;
+mod group;
 mod reason;
 mod shop;
 mod status;
@@ -24,15 +25,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt as _;
 
 pub use action::{
-    ActionPhase, Component, RestartAction, RotateSecretsAction, ShopAction, ShopActionSpec,
-    ShopActionStatus,
+    ActionPhase, Component, RebuildGroupAction, RecloneAction, RestartAction, RotateSecretsAction,
+    ShopAction, ShopActionSpec, ShopActionStatus, SwitchoverAction,
 };
 pub use commerce::{Capture, Carrier, Fulfilment, Mail, MailTls, Payments, Risk, Stripe};
 pub use database::{
-    Cache, CacheEngine, Database, ExternalCache, ExternalDatabase, ManagedCache, ManagedDatabase,
-    Storage, Tls,
+    Cache, CacheEngine, Database, Divergence, ExternalCache, ExternalDatabase, Failover, Group,
+    ManagedCache, ManagedDatabase, Storage, Tls,
 };
 pub use edge::{Cloudflare, CloudflarePlan, Cloudfront, Edge, Fastly, ManagedEdge, NoEdge};
+pub use group::{
+    BootstrapStatus, DatabaseStatus, DecisionPhase, FailoverStatus, MemberState, MemberStatus,
+    OperationKind, OperationStatus, RecoveryEvidence, RecoveryRule, RecoveryStatus,
+};
 pub use reason::{Reason, Resolution};
 pub use shop::{
     AccessMode, DeletionPolicy, Exposure, Gateway, Ingress, Media, MediaBucket, MediaVolume, Mode,

@@ -63,10 +63,15 @@ reasons! {
     Paused, Nothing, "The operator changes nothing, because spec.paused is set.", "Remove spec.paused to let the operator work again.";
     Applying, Wait, "Objects are being written.", "Wait. If it stays, look at the operator's log.";
     DatabaseStarting, Wait, "The managed database is not ready yet.", "Wait. If it stays, look at the database's pod: kubectl describe pod.";
+    DatabaseRecovering, Wait, "No member of the database is in a group with a majority. What can be proven is recovered by itself.", "Wait. If it stays, look at status.database and at the database's pods.";
     CacheStarting, Wait, "The managed cache is not ready yet.", "Wait. The shop serves without it, more slowly.";
     Migrating, Wait, "The database's schema is being brought to the release. The release before it goes on serving.", "Wait. Progress is in the log of the migration's pod.";
     RollingOut, Wait, "Pods are being started or replaced.", "Wait. If it stays, look at the pods: kubectl get pods -l panono.dev/shop=NAME.";
     Terminating, Wait, "The Shop is being deleted.", "Wait until its objects are gone.";
+    OutageNeedsDecision, Act, "No member of the database is in a group, and it is not proven that those that answer have everything that was acknowledged.", "Bring back the members that do not answer. If that is impossible, review and apply the ShopAction in status.database.proposal: it gives up what only the missing members had.";
+    ForeignDataDirectory, Act, "A volume of the database holds data that is not of this database.", "Nothing on it is touched. Move the claim away, or delete it together with its pod if its data is not needed.";
+    MemberDiverged, Act, "A member of the database has transactions that the group has not.", "They are saved on its volume. Review them, and apply the ShopAction in status.database.proposal: it replaces the member's data by a copy.";
+    DowngradeRefused, Act, "The database's image has an older version than its data.", "Set the image to a version that is not older. To go back, restore a backup into another Shop.";
     InvalidSpec, Act, "The Shop contradicts itself or asks for what cannot be.", "Correct the field that the message names.";
     SecretMissing, Act, "A Secret that the Shop names does not exist.", "Create it in the Shop's namespace, or correct the name. It is looked for again every 15 s.";
     SecretIncomplete, Act, "A Secret lacks a key that the shop needs, or the key is empty.", "Add the key that the message names.";

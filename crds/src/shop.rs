@@ -46,6 +46,8 @@ use crate::{
     .message("mode ReadOnly needs a managed database: make an external one read-only where it is run"))]
 #[x_kube(validation = Rule::new("!has(self.mail) || has(self.mail.from) || has(self.email)")
     .message("mails need somebody whom they are from: give mail.from or email"))]
+#[x_kube(validation = Rule::new("self.mode != 'ReadOnly' || !has(self.database.managed) || self.database.managed.members == 1")
+    .message("mode ReadOnly needs a database of one member: use mode Maintenance"))]
 pub struct ShopSpec {
     /// Where shoppers find the shop: scheme and host, such as `https://shop.example.com`. Requests for other hosts are refused.
     #[schemars(

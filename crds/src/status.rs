@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Component;
+use crate::{Component, DatabaseStatus};
 
 /// What is known of a Shop. It is computed from what was seen, never from what was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -27,6 +27,9 @@ pub struct ShopStatus {
     /// The generated passwords.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<CredentialsStatus>,
+    /// The managed database, where it has several members.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseStatus>,
     /// The action that restarted a component last, by the component. Pods made before it are replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub restarts: BTreeMap<Component, String>,
@@ -68,6 +71,10 @@ pub enum ConditionType {
     Available,
     /// The database's schema is that of the release.
     Migrated,
+    /// A member of the managed database takes writes. Only where it has several members.
+    DatabaseWritable,
+    /// One member of the managed database can be lost without loss of service. Only where it has several members.
+    DatabaseRedundant,
 }
 
 /// Whether something is so.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::{
-    Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions,
-    ValidationDirective,
+    Api, ApiResource, DeleteParams, DynamicObject, EvictParams, ListParams, Patch, PatchParams,
+    PostParams, Preconditions, ValidationDirective,
 };
 use kube::{Client, Error};
 use serde_json::Value;
@@ -27,6 +28,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause that a busy API server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Members of a database, and their volumes, are far fewer.
+const LIST_LIMIT: u32 = 100;
 
 /// The API server.
 #[derive(Clone)]
@@ -300,6 +303,87 @@ impl Cluster {
         self.call("delete", object, true, request).await
     }
 
+    /// Objects of a kind that have these labels.
+    ///
+    /// # Errors
+    /// When the API server does not say.
+    pub async fn list(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        labels: &str,
+    ) -> Result<Vec<DynamicObject>, Failure> {
+        let api = self.api(&kind.resource(), namespace);
+        let parameters = ListParams::default().labels(labels).limit(LIST_LIMIT);
+        self.call("list", &key(kind, ""), false, || api.list(&parameters))
+            .await
+            .map(|found| found.items)
+    }
+
+    /// Pods that have these labels.
+    ///
+    /// # Errors
+    /// When the API server does not say.
+    pub async fn pods(&self, namespace: &str, labels: &str) -> Result<Vec<Pod>, Failure> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = ListParams::default().labels(labels).limit(LIST_LIMIT);
+        self.call("list", &key(Kind::StatefulSet, "pods"), false, || {
+            api.list(&parameters)
+        })
+        .await
+        .map(|found| found.items)
+    }
+
+    /// Asks for the eviction of a pod, if it is still the same. PodDisruptionBudgets may refuse it.
+    ///
+    /// # Errors
+    /// When it is refused or there is no answer.
+    pub async fn evict(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
+        self.may_write()?;
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = EvictParams {
+            delete_options: Some(DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: Some(uid.to_owned()),
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            }),
+            ..EvictParams::default()
+        };
+        let request = async || match api.evict(name, &parameters).await {
+            Ok(_) => Ok(()),
+            Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+            Err(error) => Err(error),
+        };
+        self.call("evict", &key(Kind::StatefulSet, name), true, request)
+            .await
+    }
+
+    /// Changes some fields of an object.
+    ///
+    /// # Errors
+    /// When that is refused or there is no answer.
+    pub async fn change(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        name: &str,
+        fields: &Value,
+    ) -> Result<DynamicObject, Failure> {
+        self.may_write()?;
+        let api = self.api(&kind.resource(), namespace);
+        let parameters = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(fields);
+        self.call("patch", &key(kind, name), true, || {
+            api.patch(name, &parameters, &patch)
+        })
+        .await
+    }
+
     /// Writes the status of a custom resource of ours.
     ///
     /// # Errors
@@ -310,9 +394,10 @@ impl Cluster {
         shop: &ShopKey,
         name: &str,
         body: &Value,
+        manager: &str,
     ) -> Result<DynamicObject, Failure> {
         let api = self.api(resource, &shop.namespace);
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let parameters = PatchParams::apply(manager).force();
         // For messages the kind does not matter much; the name does.
         let named = key(Kind::ConfigMap, name);
         self.call("apply_status", &named, true, || async {

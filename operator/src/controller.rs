@@ -39,6 +39,8 @@ pub struct Settings {
     pub lease: Option<(String, String)>,
     /// The name of this process among candidates.
     pub identity: String,
+    /// The image with the agent of database members.
+    pub agent_image: String,
 }
 
 /// What the probes and metrics of the process look at.
@@ -273,6 +275,7 @@ impl Operator {
             metrics: Arc::clone(&self.metrics),
             catalogue: Arc::new(Catalogue::default()),
             events: Events::new(client.clone(), self.settings.identity.clone()),
+            agent_image: self.settings.agent_image.clone(),
         });
         let watches = Watches {
             client: watching.clone(),

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod command;
 pub mod controller;
 pub mod credentials;
+pub mod database;
 pub mod desired;
 pub mod events;
 pub mod failure;

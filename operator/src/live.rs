@@ -93,6 +93,17 @@ pub fn shop_of(object: &DynamicObject) -> Option<ShopKey> {
     })
 }
 
+/// Whether an EndpointSlice is one that database members write. Those that the cluster makes for Services have the Services'
+/// labels, too.
+pub fn is_of_agents(slice: &DynamicObject) -> bool {
+    slice
+        .metadata
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get("endpointslice.kubernetes.io/managed-by"))
+        .is_some_and(|manager| manager == "panono-agent")
+}
+
 /// The version of an object as a number; 0 if it has none.
 pub fn version(object: &DynamicObject) -> u64 {
     object

@@ -45,11 +45,14 @@ macro_rules! kinds {
 
 kinds! {
     ServiceAccount, "", "v1", "serviceaccounts", true;
+    Role, "rbac.authorization.k8s.io", "v1", "roles", true;
+    RoleBinding, "rbac.authorization.k8s.io", "v1", "rolebindings", true;
     NetworkPolicy, "networking.k8s.io", "v1", "networkpolicies", true;
     Secret, "", "v1", "secrets", true;
     ConfigMap, "", "v1", "configmaps", true;
     PersistentVolumeClaim, "", "v1", "persistentvolumeclaims", true;
     Service, "", "v1", "services", true;
+    EndpointSlice, "discovery.k8s.io", "v1", "endpointslices", true;
     PodDisruptionBudget, "policy", "v1", "poddisruptionbudgets", true;
     StatefulSet, "apps", "v1", "statefulsets", true;
     Job, "batch", "v1", "jobs", true;

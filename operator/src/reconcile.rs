@@ -15,19 +15,26 @@ use serde_json::json;
 use crate::apply::{Target, apply};
 use crate::cluster::Cluster;
 use crate::credentials;
+use crate::database::carry_out::{Look, Outcome, look};
+use crate::database::secrets;
+use crate::desired::group;
 use crate::desired::{Stage, desired, migration_job_name};
 use crate::events::Events;
 use crate::failure::Failure;
 use crate::index::{Index, Snapshot, Stored};
 use crate::live::{Health, JobState};
 use crate::metrics::Metrics;
-use crate::object::{Kind, Object, ObjectKey, ShopKey};
+use crate::object::{Kind, Object, ObjectKey, ShopKey, insert};
 use crate::observe::{Catalogue, observe};
+use crate::ownership::FIELD_MANAGER;
 use crate::status::{Seen, Verdict, obstructed, status};
 use crate::validate::{ValidatedShop, validate};
 
 /// How long a Shop at which nothing happens is left alone.
 const REST: Duration = Duration::from_secs(600);
+
+/// The manager of the conditions of a Shop that cannot be read.
+const UNREADABLE: &str = "panono-operator-unreadable";
 
 /// How long until a Secret that was missing is looked for again.
 const SECRET: Duration = Duration::from_secs(15);
@@ -45,6 +52,8 @@ pub struct Context {
     pub catalogue: Arc<Catalogue>,
     /// What admins read.
     pub events: Events,
+    /// The image with the agent of database members.
+    pub agent_image: String,
 }
 
 /// How a look ended.
@@ -74,7 +83,7 @@ pub async fn reconcile(context: &Context, key: &ShopKey) -> Result<Looked, Failu
         }) => {
             let verdict = Verdict::new(Reason::InvalidSpec, problem.clone());
             let after = obstructed(&ShopStatus::default(), *generation, &verdict, &now());
-            write_status(context, key, None, &after).await?;
+            write_conditions(context, key, &after).await?;
             context
                 .events
                 .write(key, uid, verdict.reason, &verdict.message)
@@ -129,7 +138,8 @@ async fn bring(
         .map_or(1, |credentials| credentials.generation);
     let mut restored = Vec::new();
     let mut obstacle = None;
-    let stage;
+    let mut group = None;
+    let mut stage;
     if shop.spec.paused {
         stage = stage_of(shop, valid, snapshot, generation, restarts);
     } else {
@@ -146,6 +156,18 @@ async fn bring(
             }
         }
         stage = stage_of(shop, valid, snapshot, generation, restarts);
+        let keys = if valid.spec.database.is_group() {
+            let keys = secrets::ensure(&context.cluster, &valid.owner, owned).await?;
+            stage.group.certificates = keys.certificates;
+            // As they are first, they are recorded below and stay.
+            stage
+                .group
+                .agent_image
+                .get_or_insert_with(|| context.agent_image.clone());
+            Some(keys)
+        } else {
+            None
+        };
         let objects = desired(valid, &stage);
         let expected = expected(valid, &stage, &objects);
         let target = Target {
@@ -162,8 +184,27 @@ async fn bring(
                 return Err(failure);
             }
             obstacle = Some(failure);
+        } else if let Some(keys) = &keys {
+            let looked = look(Look {
+                cluster: &context.cluster,
+                shop: valid,
+                previous,
+                keys,
+                revision: &group::revision(&objects).unwrap_or_default(),
+                actions: &actions,
+            })
+            .await?;
+            group = Some(recorded(looked, valid, &stage));
         }
     }
+    // A decision is stored, at the version at which it was made, before anything else is.
+    let mut version = shop.metadata.resource_version.clone();
+    let mut before = previous.clone();
+    if let Some(outcome) = group.as_ref().filter(|outcome| outcome.decided) {
+        before.database = Some(outcome.status.clone());
+        version = write_status(context, key, Some(previous), &before, version.as_deref()).await?;
+    }
+    let previous = &before;
     let after = context.index.snapshot(key);
     let seen = Seen {
         shop,
@@ -174,17 +215,42 @@ async fn bring(
         obstacle: obstacle
             .as_ref()
             .map(|failure: &Failure| Verdict::new(failure.reason, failure.message.clone())),
+        group: group.as_ref(),
     };
     let (new, verdict) = status(previous, &seen, &now());
-    write_status(context, key, Some(previous), &new).await?;
+    write_status(context, key, Some(previous), &new, version.as_deref()).await?;
     tell(context, key, shop, previous, &verdict, &restored).await;
     if !shop.spec.paused {
-        finish_actions(context, key, &actions).await?;
+        let is_group = valid.spec.database.is_group();
+        finish_actions(context, key, &actions, group.as_ref(), is_group).await?;
     }
     match obstacle {
         Some(failure) => Err(failure),
-        None => Ok(Looked::Again(REST, verdict.reason)),
+        None => Ok(Looked::Again(
+            group.map_or(REST, |outcome| outcome.pause),
+            verdict.reason,
+        )),
     }
+}
+
+/// With what is recorded once, when the first pods are made.
+fn recorded(mut outcome: Outcome, valid: &ValidatedShop, stage: &Stage) -> Outcome {
+    let size = valid
+        .spec
+        .database
+        .managed
+        .as_ref()
+        .map(|managed| managed.storage.size.clone());
+    if outcome.status.claim_size.is_none() {
+        outcome.status.claim_size = size;
+    }
+    if outcome.status.agent_image.is_none() {
+        outcome
+            .status
+            .agent_image
+            .clone_from(&stage.group.agent_image);
+    }
+    outcome
 }
 
 /// How far a shop is. Everything is read off what exists, so that an operator that starts anew comes to the same end.
@@ -213,6 +279,7 @@ pub fn stage_of(
         database_ready,
         credentials,
         restarts,
+        group: crate::database::stage(valid, shop.status.as_ref()),
     };
     let image = &valid.spec.release.image;
     if stage.serving.as_ref() != Some(image) {
@@ -280,8 +347,35 @@ async fn finish_actions(
     context: &Context,
     key: &ShopKey,
     actions: &[Arc<ShopAction>],
+    group: Option<&Outcome>,
+    is_group: bool,
 ) -> Result<(), Failure> {
     for action in actions {
+        let spec = &action.spec;
+        let of_group =
+            spec.switchover.is_some() || spec.reclone.is_some() || spec.rebuild_group.is_some();
+        if of_group {
+            let name = action.metadata.name.as_deref().unwrap_or_default();
+            let ended = match group {
+                Some(outcome) => outcome
+                    .ended
+                    .iter()
+                    .find(|(ended, _, _)| ended == name)
+                    .map(|(_, done, message)| (*done, message.clone())),
+                // It could not be looked at this time.
+                None if is_group => None,
+                None => Some((false, "The Shop's database is not a group".to_owned())),
+            };
+            if let Some((done, message)) = ended {
+                let phase = if done {
+                    ActionPhase::Succeeded
+                } else {
+                    ActionPhase::Failed
+                };
+                end_action(context, key, action, phase, message).await?;
+            }
+            continue;
+        }
         let message = match &action.spec.restart {
             Some(restart) => format!("Pods of {:?} are being replaced", restart.component),
             None => "Passwords were made anew; pods that use them are being replaced".to_owned(),
@@ -326,7 +420,7 @@ async fn end_action(
     let resource = ShopAction::api_resource();
     context
         .cluster
-        .write_status(&resource, key, &name, &body)
+        .write_status(&resource, key, &name, &body, FIELD_MANAGER)
         .await?;
     // Known at once, so that it is not done again before the watch tells.
     let mut ended = ShopAction::clone(action);
@@ -344,7 +438,8 @@ async fn say(
     verdict: &Verdict,
 ) -> Result<Looked, Failure> {
     let new = obstructed(previous, shop.metadata.generation, verdict, &now());
-    write_status(context, key, Some(previous), &new).await?;
+    let version = shop.metadata.resource_version.as_deref();
+    write_status(context, key, Some(previous), &new, version).await?;
     tell(context, key, shop, previous, verdict, &[]).await;
     let pause = match verdict.reason {
         Reason::SecretMissing | Reason::SecretIncomplete => SECRET,
@@ -368,29 +463,56 @@ async fn fail(
     Err(failure)
 }
 
-/// Writes the status, if it differs from what is stored.
+/// Writes the status, if it differs from what is stored, and says at which version it is then. One with decisions about a
+/// database is written only at the version from which it was made.
 async fn write_status(
     context: &Context,
     key: &ShopKey,
     previous: Option<&ShopStatus>,
     new: &ShopStatus,
-) -> Result<(), Failure> {
+    version: Option<&str>,
+) -> Result<Option<String>, Failure> {
     if previous == Some(new) {
-        return Ok(());
+        return Ok(version.map(str::to_owned));
     }
     let resource: ApiResource = Shop::api_resource();
-    let body = json!({
+    let mut body = json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "Shop",
         "metadata": {"name": key.name},
         "status": new,
     });
+    if let Some(version) = version.filter(|_| new.database.is_some())
+        && let Some(metadata) = body.get_mut("metadata")
+    {
+        insert(metadata, "resourceVersion", version);
+    }
     let written = context
         .cluster
-        .write_status(&resource, key, &key.name, &body)
+        .write_status(&resource, key, &key.name, &body, FIELD_MANAGER)
         .await?;
+    let now = written.metadata.resource_version.clone();
     let (version, stored) = crate::watch::stored(&written);
     context.index.put_shop(key, version, stored);
+    Ok(now)
+}
+
+/// Writes the conditions of a Shop of which nothing else is known: what was decided for it stays.
+async fn write_conditions(
+    context: &Context,
+    key: &ShopKey,
+    new: &ShopStatus,
+) -> Result<(), Failure> {
+    let body = json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "Shop",
+        "metadata": {"name": key.name},
+        "status": {"conditions": new.conditions, "observedGeneration": new.observed_generation},
+    });
+    context
+        .cluster
+        .write_status(&Shop::api_resource(), key, &key.name, &body, UNREADABLE)
+        .await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use panono_crds::{
     ReleaseStatus, Resolution, Shop, ShopStatus, WorkloadStatus,
 };
 
+use crate::database::carry_out::Outcome;
 use crate::desired::Stage;
 use crate::index::Snapshot;
 use crate::live::{Health, JobState, Workload};
@@ -55,6 +56,8 @@ pub struct Seen<'a> {
     pub migration: Option<String>,
     /// What stands in the way, if it is not in the objects.
     pub obstacle: Option<Verdict>,
+    /// What came of a look at its database's group, where there is one.
+    pub group: Option<&'a Outcome>,
 }
 
 impl Seen<'_> {
@@ -93,6 +96,11 @@ impl Seen<'_> {
         }
         if self.shop.spec.paused {
             return Verdict::plain(Reason::Paused);
+        }
+        if let Some(verdict) = self.group.and_then(|group| group.verdict.clone())
+            && verdict.reason.resolution() == Resolution::Act
+        {
+            return verdict;
         }
         if let Some(JobState::Failed(words)) = self.migration()
             && !self.is_migrated()
@@ -139,7 +147,10 @@ impl Seen<'_> {
 
     fn waited_for(&self) -> Option<Verdict> {
         let spec = &self.shop.spec;
-        if spec.database.managed.is_some() {
+        if let Some(verdict) = self.group.and_then(|group| group.verdict.clone()) {
+            return Some(verdict);
+        }
+        if spec.database.managed.is_some() && self.group.is_none() {
             let name = self.owner.component(Component::Database);
             let database = self.workload(Kind::StatefulSet, name.clone());
             if !database.is_some_and(Workload::is_settled) {
@@ -302,6 +313,34 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
             verdict.clone()
         },
     );
+    // A group that sleeps is missed by nobody: how long it has been without a primary counts from its waking.
+    if let Some(group) = seen
+        .group
+        .filter(|_| seen.shop.spec.mode != Mode::Hibernated)
+    {
+        let words = |is: bool, yes: &str, no: &str| {
+            let reason = if is { Reason::Serving } else { verdict.reason };
+            Verdict::new(reason, if is { yes } else { no })
+        };
+        add(
+            ConditionType::DatabaseWritable,
+            truth(group.writable),
+            &words(
+                group.writable,
+                "The database has a primary that takes writes",
+                "No member of the database is known to take writes",
+            ),
+        );
+        add(
+            ConditionType::DatabaseRedundant,
+            truth(group.redundant),
+            &words(
+                group.redundant,
+                "All members of the database are in the group",
+                "Not all members of the database are in the group",
+            ),
+        );
+    }
     let web = seen.deployment(Component::Web);
     let small = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
     let status = ShopStatus {
@@ -321,6 +360,10 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
             generation: seen.stage.credentials,
         }),
         restarts: seen.stage.restarts.clone(),
+        database: seen
+            .group
+            .map(|group| group.status.clone())
+            .or_else(|| previous.database.clone()),
     };
     (status, verdict)
 }
@@ -358,9 +401,14 @@ pub fn obstructed(
     .map(|(kind, state)| condition(previous, kind, state, generation, verdict, now))
     .collect();
     status.conditions.extend(
-        [ConditionType::Available, ConditionType::Migrated]
-            .into_iter()
-            .filter_map(kept),
+        [
+            ConditionType::Available,
+            ConditionType::Migrated,
+            ConditionType::DatabaseWritable,
+            ConditionType::DatabaseRedundant,
+        ]
+        .into_iter()
+        .filter_map(kept),
     );
     status
 }

@@ -194,6 +194,9 @@ impl Watches {
                     for robbed in self.index.claimed(&namespace, &key, shop.as_ref()) {
                         self.queue.soon(robbed);
                     }
+                    if kind == Kind::EndpointSlice && !live::is_of_agents(&object) {
+                        return;
+                    }
                     let Some(shop) = shop else { return };
                     seen.insert((shop.clone(), key.name.clone()));
                     if self

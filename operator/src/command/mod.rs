@@ -1,6 +1,7 @@
 //! The commands of the program.
 
 mod diff;
+mod install;
 mod render;
 mod run;
 
@@ -55,6 +56,8 @@ enum Command {
         /// The reason, such as `MigrationFailed`; without one all are listed
         reason: Option<String>,
     },
+    /// Put the agent and its configuration into a pod of a database; run by the pod's init container
+    InstallAgent(install::InstallArgs),
     /// Print the definitions of the custom resources
     Crd,
 }
@@ -113,6 +116,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Render(args) => render::run(&args),
         Command::Diff(args) => in_runtime(diff::run(args)),
         Command::Explain { reason } => explain(reason.as_deref()),
+        Command::InstallAgent(args) => install::install(&args),
         Command::Crd => crd(),
     };
     match result {

@@ -31,6 +31,9 @@ pub struct RunArgs {
     /// The name of this process, unlike that of any other
     #[arg(long, env = "PANONO_OPERATOR_IDENTITY")]
     identity: Option<String>,
+    /// The image with panono-agent, for databases of several members that are made from now on; without one that of this version
+    #[arg(long, env = "PANONO_OPERATOR_AGENT_IMAGE")]
+    agent_image: Option<String>,
 }
 
 pub(super) async fn run(args: RunArgs) -> CommandResult {
@@ -48,6 +51,7 @@ pub(super) async fn run(args: RunArgs) -> CommandResult {
         concurrency: usize::from(args.concurrency),
         lease: Some((namespace, args.lease)),
         identity,
+        agent_image: args.agent_image.unwrap_or_else(crate::desired::agent_image),
     });
     let (handle, server) = server::serve(args.listen, &operator.vitals())
         .with_context(|| format!("failed to listen on {}", args.listen))?;

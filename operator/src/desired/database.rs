@@ -1,4 +1,4 @@
-//! The managed database: a MySQL server with one member.
+//! The managed database: one MySQL server. Several members are in [`super::group`].
 //!
 //! Its image needs nothing but `mysqld`, `mysqladmin` and `sh`. The data directory is made by an init container, in a folder
 //! that is renamed when it is whole; users and their passwords are set by the server's `init_file` at each start, before it takes
@@ -33,6 +33,9 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     let Some(managed) = &plan.shop.spec.database.managed else {
         return Vec::new();
     };
+    if managed.members > 1 {
+        return super::group::objects(plan, managed);
+    }
     let owner = &plan.shop.owner;
     let part = "database";
     let name = owner.component(Component::Database);
@@ -148,7 +151,7 @@ fn stateful_set(plan: &Plan<'_>, managed: &ManagedDatabase, settings: &str) -> V
     pod.scratch("tmp", "2Gi");
     let mut claim = json!({
         "accessModes": ["ReadWriteOnce"],
-        "resources": {"requests": {"storage": managed.storage.size}},
+        "resources": {"requests": {"storage": plan.stage.group.claim_size.as_ref().unwrap_or(&managed.storage.size)}},
     });
     if let Some(class) = &managed.storage.class_name {
         insert(&mut claim, "storageClassName", class.clone());

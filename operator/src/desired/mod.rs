@@ -5,6 +5,7 @@ mod commerce;
 mod config;
 mod database;
 mod edge;
+pub mod group;
 mod maintenance;
 mod monitoring;
 mod network;
@@ -36,6 +37,16 @@ pub struct Stage {
     pub credentials: i64,
     /// The restarts that were asked for.
     pub restarts: BTreeMap<Component, String>,
+    /// What was recorded for a database of several members.
+    pub group: group::GroupStage,
+}
+
+/// The image with the agent of database members: that of the operator of this version.
+pub fn agent_image() -> String {
+    format!(
+        "ghcr.io/panono/panono-operator:{}",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 impl Stage {
@@ -46,6 +57,7 @@ impl Stage {
             database_ready: true,
             credentials: 1,
             restarts: BTreeMap::new(),
+            group: group::GroupStage::default(),
         }
     }
 }

@@ -3,9 +3,9 @@
 use panono_crds::NetworkPolicies;
 use serde_json::{Value, json};
 
-use super::Plan;
 use super::route::entrance;
 use super::shop::{OPS_PORT, PORT};
+use super::{Plan, group};
 use crate::object::{Kind, Object, insert};
 use crate::validate::mail_port;
 
@@ -14,6 +14,8 @@ use crate::validate::mail_port;
 enum Peer {
     /// Pods of a component of this shop.
     Part(&'static str),
+    /// The operator, in whichever namespace it is.
+    Operator,
     /// Anybody: visitors, monitoring, somebody else's servers.
     Anybody,
 }
@@ -98,12 +100,32 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
         policy("maintenance", vec![(vec![Peer::Anybody], PORT)], Vec::new());
     }
     if spec.database.managed.is_some() {
-        let clients = vec![
+        let mut clients = vec![
             Peer::Part("web"),
             Peer::Part("worker"),
             Peer::Part("migration"),
         ];
-        policy("database", vec![(clients, 3306)], Vec::new());
+        if plan.shop.spec.database.is_group() {
+            clients.push(Peer::Part("database"));
+            policy(
+                "database",
+                vec![
+                    (clients, group::PORT),
+                    (
+                        vec![Peer::Part("database"), Peer::Operator],
+                        group::AGENT_PORT,
+                    ),
+                    (vec![Peer::Anybody], group::PROBE_PORT),
+                ],
+                vec![
+                    (Peer::Part("database"), vec![group::PORT, group::AGENT_PORT]),
+                    // The API server: behind its Service, and as it is.
+                    (Peer::Anybody, vec![443, 6443]),
+                ],
+            );
+        } else {
+            policy("database", vec![(clients, 3306)], Vec::new());
+        }
     }
     if spec.cache.managed.is_some() {
         policy("cache", vec![(vec![Peer::Part("web")], 6379)], Vec::new());
@@ -140,6 +162,10 @@ fn one(
                         .iter()
                         .filter_map(|peer| match peer {
                             Peer::Part(part) => Some(selector(part)),
+                            Peer::Operator => Some(json!({
+                                "namespaceSelector": {},
+                                "podSelector": {"matchLabels": {"app.kubernetes.io/name": "panono-operator"}},
+                            })),
                             Peer::Anybody => None,
                         })
                         .collect();

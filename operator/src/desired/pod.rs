@@ -21,6 +21,8 @@ pub(crate) struct Pod {
     pub(crate) init_containers: Vec<Value>,
     pub(crate) containers: Vec<Value>,
     pub(crate) volumes: Vec<Value>,
+    /// The service account; without one that of the shop, which may do nothing.
+    pub(crate) account: Option<String>,
     /// `Never` for pods that end.
     pub(crate) restart_policy: &'static str,
 }
@@ -37,6 +39,7 @@ impl Pod {
             init_containers: Vec::new(),
             containers: Vec::new(),
             volumes: Vec::new(),
+            account: None,
             restart_policy: "Always",
         }
     }
@@ -61,7 +64,7 @@ impl Pod {
             );
         }
         let mut spec = json!({
-            "serviceAccountName": owner.name,
+            "serviceAccountName": self.account.as_ref().unwrap_or(&owner.name),
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "restartPolicy": self.restart_policy,

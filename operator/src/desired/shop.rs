@@ -6,7 +6,7 @@ use panono_crds::{
 use serde_json::{Map, Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only, variable, variable_from_secret};
-use super::{CREDENTIALS, Plan, commerce, pod::USER};
+use super::{CREDENTIALS, Plan, commerce, group, pod::USER};
 use crate::object::{Kind, Object, digest, insert, short};
 use crate::validate::ValidatedShop;
 
@@ -351,6 +351,14 @@ fn database(
 ) {
     let owner = &plan.shop.owner;
     let database = &plan.shop.spec.database;
+    if let Some(managed) = database.managed.as_ref().filter(|_| database.is_group()) {
+        members(plan, managed.members, environment, mounts, pod);
+        environment.push(variable(
+            "PANONO_DATABASE_POOL_MAX",
+            connections.to_string(),
+        ));
+        return;
+    }
     environment.push(variable(
         "PANONO_DATABASE_WRITER_URL_FILE",
         format!("{DATABASE_FOLDER}/writer-url"),
@@ -389,6 +397,36 @@ fn database(
         "PANONO_DATABASE_POOL_MAX",
         connections.to_string(),
     ));
+}
+
+/// A group, which the shop's program follows by itself.
+fn members(
+    plan: &Plan<'_>,
+    members: u32,
+    environment: &mut Vec<Value>,
+    mounts: &mut Vec<Value>,
+    pod: &mut Pod,
+) {
+    let owner = &plan.shop.owner;
+    let hosts: Vec<String> = (0..members)
+        .map(|ordinal| format!("{}:{}", group::host(owner, ordinal), group::PORT))
+        .collect();
+    environment.extend([
+        variable("PANONO_DATABASE_MEMBERS", hosts.join(",")),
+        variable("PANONO_DATABASE_NAME", super::DATABASE),
+        variable("PANONO_DATABASE_USER", super::USER),
+        variable(
+            "PANONO_DATABASE_PASSWORD_FILE",
+            format!("{DATABASE_FOLDER}/password"),
+        ),
+        variable("PANONO_DATABASE_TLS", "verify-ca"),
+        variable("PANONO_DATABASE_CA", format!("{DATABASE_FOLDER}/ca.crt")),
+    ]);
+    mounts.push(mount_read_only("database", DATABASE_FOLDER));
+    pod.volumes.push(json!({"name": "database", "projected": {"sources": [
+        {"secret": {"name": owner.with(group::ACCOUNTS), "items": [{"key": "shop", "path": "password"}]}},
+        {"secret": {"name": owner.with(group::TLS), "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+    ]}}));
 }
 
 /// The key of the shop, which all its processes share.

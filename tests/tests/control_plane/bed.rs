@@ -201,7 +201,12 @@ pub async fn ours(client: &Client, namespace: &str) -> Result<BTreeMap<String, D
         for object in list {
             let name = object.metadata.name.clone().unwrap_or_default();
             // Controllers copy labels to what they make.
-            if *kind != Kind::PersistentVolumeClaim || name.ends_with("-media") {
+            let made = match kind {
+                Kind::PersistentVolumeClaim => name.ends_with("-media"),
+                Kind::EndpointSlice => name.ends_with("-db-rw"),
+                _ => true,
+            };
+            if made {
                 found.insert(format!("{} {name}", kind.name()), object);
             }
         }

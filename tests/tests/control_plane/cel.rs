@@ -117,6 +117,55 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             with(&[("/risk", json!({"reviewFrom": 101}))]),
         ),
         (
+            "mode ReadOnly needs a database of one member",
+            with(&[("/database/managed/members", json!(3))]),
+            with(&[
+                ("/mode", json!("ReadOnly")),
+                ("/database/managed/members", json!(3)),
+            ]),
+        ),
+        (
+            "an even number of members survives no more losses than one less",
+            with(&[("/database/managed/members", json!(5))]),
+            with(&[("/database/managed/members", json!(4))]),
+        ),
+        (
+            "database.managed.group is about groups",
+            with(&[
+                ("/database/managed/members", json!(3)),
+                ("/database/managed/group/failover", json!("Tolerant")),
+            ]),
+            with(&[("/database/managed/group/failover", json!("Tolerant"))]),
+        ),
+        (
+            "this setting cannot be given",
+            with(&[
+                ("/database/managed/members", json!(3)),
+                ("/database/managed/group/settings/wait_timeout", json!("60")),
+            ]),
+            with(&[
+                ("/database/managed/members", json!(3)),
+                ("/database/managed/group/settings/sync_binlog", json!("0")),
+            ]),
+        ),
+        (
+            "a value has 1 to 100 letters, digits",
+            with(&[
+                ("/database/managed/members", json!(3)),
+                (
+                    "/database/managed/group/settings/tmp_table_size",
+                    json!("16M"),
+                ),
+            ]),
+            with(&[
+                ("/database/managed/members", json!(3)),
+                (
+                    "/database/managed/group/settings/tmp_table_size",
+                    json!("1\nsync_binlog=0"),
+                ),
+            ]),
+        ),
+        (
             "autoscaling.minReplicas must not be above autoscaling.maxReplicas",
             with(&[(
                 "/web/autoscaling",
@@ -201,6 +250,43 @@ fn every_rule_accepts_and_refuses() {
                 &mut seen,
             )?;
         }
+        let group = with(&[
+            ("/paused", json!(true)),
+            ("/database/managed/members", json!(3)),
+            (
+                "/database/managed/storage",
+                json!({"size": "2Gi", "className": "fast"}),
+            ),
+        ]);
+        create(client, &namespace, "group", group).await?;
+        let managed = |patch: Value| json!({"spec": {"database": {"managed": patch}}});
+        for (message, patch) in [
+            (
+                "one server cannot become a group, nor a group one server",
+                json!({"members": 1}),
+            ),
+            (
+                "the storage class of a database cannot be changed",
+                json!({"storage": {"className": "slow"}}),
+            ),
+            (
+                "the volume of a database can grow and not shrink",
+                json!({"storage": {"size": "1Gi"}}),
+            ),
+        ] {
+            refused(
+                patched(client, &namespace, "group", managed(patch)).await,
+                message,
+                &mut seen,
+            )?;
+        }
+        patched(
+            client,
+            &namespace,
+            "group",
+            managed(json!({"members": 5, "storage": {"size": "3Gi"}})),
+        )
+        .await?;
         patched(client, &namespace, &shop, json!({"spec": {"name": "Other", "media": {"volume": null, "bucket": {"url": "s3://b/p", "secretName": "s"}}}})).await?;
 
         let actions: Api<DynamicObject> =
@@ -223,7 +309,7 @@ fn every_rule_accepts_and_refuses() {
             .await?;
         refused(
             actions.create(&parameters, &action("bad", both)).await,
-            "give exactly one of restart and rotateSecrets",
+            "give exactly one of restart, rotateSecrets, switchover, reclone and rebuildGroup",
             &mut seen,
         )?;
         let other = json!({"spec": {"restart": {"component": "Edge"}}});

@@ -16,6 +16,7 @@ mod contract;
 mod converge;
 mod drift;
 mod faults;
+mod groups;
 mod lead;
 mod removal;
 mod roles;

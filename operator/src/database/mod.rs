@@ -1,0 +1,43 @@
+//! The managed database of several members: what is known of it, what is to be done next, and how that is done.
+//!
+//! MySQL decides who is primary; members join, fence themselves and fail over by their agents alone. Here is what needs to be
+//! decided in one place and recorded before it is done: making a group, making it again after all members were down, replacing
+//! data, and stopping members one after the other. [`decide`] is pure: evidence in, one step out.
+
+pub mod carry_out;
+pub mod decide;
+pub mod evidence;
+pub mod gtid;
+pub mod observe;
+mod outage;
+mod planned;
+mod record;
+pub mod secrets;
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod model;
+
+pub use record::record;
+
+use panono_crds::ShopStatus;
+
+use crate::desired::group::GroupStage;
+use crate::validate::ValidatedShop;
+
+/// What was recorded of a group and shows in its objects.
+pub fn stage(shop: &ValidatedShop, status: Option<&ShopStatus>) -> GroupStage {
+    if !shop.spec.database.is_group() {
+        return GroupStage::default();
+    }
+    let recorded = status.and_then(|status| status.database.as_ref());
+    GroupStage {
+        replicas: recorded
+            .map(|database| database.replicas)
+            .filter(|replicas| *replicas > 0),
+        claim_size: recorded.and_then(|database| database.claim_size.clone()),
+        agent_image: recorded.and_then(|database| database.agent_image.clone()),
+        certificates: 0,
+    }
+}

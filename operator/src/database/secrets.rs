@@ -1,0 +1,391 @@
+//! The Secrets of a group: passwords of its accounts, and the certificates by which members, operator and shop know each other.
+//!
+//! Each Shop has an authority of its own, whose key no pod sees. Members share a certificate with all their names; the operator
+//! has one to ask them with. Both are made anew when a third of their time is left.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Span;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use kube::api::DynamicObject;
+use panono_crds::Reason;
+use rand::distr::{Alphanumeric, SampleString as _};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::desired::group::{ACCOUNTS, AUTHORITY, TLS, host};
+use crate::failure::Failure;
+use crate::names::{Owner, SHOP_LABEL};
+use crate::object::{Kind, Object, digest, insert, short};
+
+/// The manager of the Secrets' values, which is not the one that applies objects.
+const MANAGER: &str = "panono-operator-credentials";
+
+const GENERATION: &str = "panono.dev/generation";
+const RENEW: &str = "panono.dev/renew-after";
+const ISSUER: &str = "panono.dev/authority";
+
+/// Days that a certificate is good for, and after which it is made anew.
+const DAYS: i32 = 180;
+const RENEW_DAYS: i32 = 120;
+
+/// Days that an authority is good for.
+const AUTHORITY_DAYS: i32 = 3650;
+
+/// What the operator asks members with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// The authority's certificate.
+    pub authority: String,
+    /// The operator's certificate and key, in PEM.
+    pub identity: String,
+    /// How often the members' certificate was made.
+    pub certificates: i64,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Keys do not get into logs.
+        write!(formatter, "Keys({})", self.certificates)
+    }
+}
+
+type Data = BTreeMap<String, String>;
+
+/// Makes sure that there are passwords and certificates.
+///
+/// # Errors
+/// When a Secret's name is taken, a certificate cannot be made, or the API server does not do it.
+pub async fn ensure(cluster: &Cluster, owner: &Owner, owned: bool) -> Result<Keys, Failure> {
+    let store = Store {
+        cluster,
+        owner,
+        owned,
+    };
+    let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let accounts = store.get(ACCOUNTS).await?;
+    let has = |found: &Option<DynamicObject>, key: &str| {
+        value(found.as_ref(), key).is_some_and(|value| !value.is_empty())
+    };
+    if !["shop", "agent", "replication"]
+        .iter()
+        .all(|key| has(&accounts, key))
+    {
+        let mut data = Data::new();
+        for key in ["shop", "agent", "replication"] {
+            let kept = value(accounts.as_ref(), key).filter(|value| !value.is_empty());
+            let word = kept.unwrap_or_else(|| Alphanumeric.sample_string(&mut rand::rng(), 32));
+            data.insert(key.to_owned(), word);
+        }
+        store.put(ACCOUNTS, accounts, data, &[]).await?;
+    }
+    let authority = store.authority(today).await?;
+    let ca = value(Some(&authority), "ca.crt").unwrap_or_default();
+    let key = value(Some(&authority), "ca.key").unwrap_or_default();
+    let issuer = short(digest(&Value::from(ca.clone())));
+    let members = store.get(TLS).await?;
+    let current = members.as_ref().is_some_and(|found| {
+        annotation(found, ISSUER) == Some(&issuer)
+            && annotation(found, RENEW).is_some_and(|date| *date > today.to_string())
+            && has(&members, "tls.key")
+    });
+    let members = if current {
+        members
+    } else {
+        let names = names(owner);
+        let (certificate, leaf_key) = leaf(&ca_name(owner), &key, &names, "members", today)?;
+        let data = Data::from([
+            ("ca.crt".to_owned(), ca.clone()),
+            ("tls.crt".to_owned(), certificate),
+            ("tls.key".to_owned(), leaf_key),
+        ]);
+        let generation = members.as_ref().map_or(0, generation).saturating_add(1);
+        let notes = [
+            (ISSUER, issuer),
+            (RENEW, plus(today, RENEW_DAYS).to_string()),
+            (GENERATION, generation.to_string()),
+        ];
+        Some(store.put(TLS, members, data, &notes).await?)
+    };
+    Ok(Keys {
+        identity: format!(
+            "{}{}",
+            value(Some(&authority), "tls.crt").unwrap_or_default(),
+            value(Some(&authority), "tls.key").unwrap_or_default()
+        ),
+        authority: ca,
+        certificates: members.as_ref().map_or(1, generation),
+    })
+}
+
+struct Store<'a> {
+    cluster: &'a Cluster,
+    owner: &'a Owner,
+    owned: bool,
+}
+
+impl Store<'_> {
+    async fn get(&self, suffix: &str) -> Result<Option<DynamicObject>, Failure> {
+        let name = self.owner.with(suffix);
+        let found = self
+            .cluster
+            .get(Kind::Secret, &self.owner.namespace, &name)
+            .await?;
+        let foreign = found.as_ref().is_some_and(|found| {
+            found
+                .metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(SHOP_LABEL))
+                != Some(&self.owner.name)
+        });
+        if foreign {
+            return Err(Failure::of(
+                Reason::NameTaken,
+                format!(
+                    "Secret {name:?} exists and is not of this Shop: rename it, or give the Shop another name"
+                ),
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Writes the values of a Secret, if it is still as it was found.
+    async fn put(
+        &self,
+        suffix: &str,
+        found: Option<DynamicObject>,
+        data: Data,
+        notes: &[(&str, String)],
+    ) -> Result<DynamicObject, Failure> {
+        let data: BTreeMap<String, String> = data
+            .into_iter()
+            .map(|(key, value)| (key, STANDARD.encode(value)))
+            .collect();
+        if let Some(mut found) = found {
+            insert(&mut found.data, "data", json!(data));
+            let annotations = found.metadata.annotations.get_or_insert_default();
+            for (name, text) in notes {
+                annotations.insert((*name).to_owned(), text.clone());
+            }
+            found.metadata.managed_fields = None;
+            return self.cluster.replace(MANAGER, Kind::Secret, &found).await;
+        }
+        let name = self.owner.with(suffix);
+        let content = json!({"type": "Opaque", "data": data});
+        let mut object: Object = if self.owned {
+            self.owner
+                .object(Kind::Secret, name.clone(), "database", content)
+        } else {
+            self.owner
+                .kept_object(Kind::Secret, name.clone(), "database", content)
+        };
+        let mut annotations = json!({});
+        for (note, text) in notes {
+            insert(&mut annotations, note, text.clone());
+        }
+        if let Some(metadata) = object.body.get_mut("metadata") {
+            insert(metadata, "annotations", annotations);
+        }
+        self.cluster.create(MANAGER, &object).await?.ok_or_else(|| {
+            Failure::of(
+                Reason::Applying,
+                format!("Secret {name} appeared meanwhile"),
+            )
+        })
+    }
+
+    /// The authority, with a certificate for the operator that is good for some time yet.
+    async fn authority(&self, today: Date) -> Result<DynamicObject, Failure> {
+        let found = self.get(AUTHORITY).await?;
+        let text = |key| value(found.as_ref(), key).filter(|value| !value.is_empty());
+        let known = text("ca.crt").zip(text("ca.key"));
+        let fresh = found.as_ref().is_some_and(|found| {
+            annotation(found, RENEW).is_some_and(|date| *date > today.to_string())
+        });
+        if let Some(found) = found.clone().filter(|_| fresh && known.is_some()) {
+            return Ok(found);
+        }
+        let name = ca_name(self.owner);
+        let (ca, key) = match known {
+            Some(known) => known,
+            None => authority(&name, today)?,
+        };
+        let names = [self.owner.with("operator")];
+        let (certificate, leaf_key) = leaf(&name, &key, &names, "operator", today)?;
+        let data = Data::from([
+            ("ca.crt".to_owned(), ca),
+            ("ca.key".to_owned(), key),
+            ("tls.crt".to_owned(), certificate),
+            ("tls.key".to_owned(), leaf_key),
+        ]);
+        let notes = [(RENEW, plus(today, RENEW_DAYS).to_string())];
+        self.put(AUTHORITY, found, data, &notes).await
+    }
+}
+
+fn ca_name(owner: &Owner) -> String {
+    format!("{}/{} database", owner.namespace, owner.name)
+}
+
+/// Every name under which a member is reached, for as many members as a group can have.
+fn names(owner: &Owner) -> Vec<String> {
+    let mut names: Vec<String> = (0..9).map(|ordinal| host(owner, ordinal)).collect();
+    for service in ["db-rw", "db-ro"] {
+        let name = owner.with(service);
+        names.push(format!("{name}.{}.svc", owner.namespace));
+        names.push(name);
+    }
+    names
+}
+
+fn annotation<'a>(found: &'a DynamicObject, name: &str) -> Option<&'a String> {
+    found.metadata.annotations.as_ref()?.get(name)
+}
+
+fn generation(found: &DynamicObject) -> i64 {
+    annotation(found, GENERATION)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1)
+}
+
+fn value(found: Option<&DynamicObject>, key: &str) -> Option<String> {
+    let text = found?.data.get("data")?.get(key)?.as_str()?;
+    String::from_utf8(STANDARD.decode(text).ok()?).ok()
+}
+
+fn plus(date: Date, days: i32) -> Date {
+    date.saturating_add(Span::new().days(days))
+}
+
+fn params(
+    name: &str,
+    names: &[String],
+    from: Date,
+    days: i32,
+) -> Result<CertificateParams, Failure> {
+    let mut params = CertificateParams::new(names.to_vec()).map_err(failed)?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let moment = |date: Date| {
+        date_time_ymd(
+            i32::from(date.year()),
+            u8::try_from(date.month()).unwrap_or(1),
+            u8::try_from(date.day()).unwrap_or(1),
+        )
+    };
+    // Clocks differ.
+    params.not_before = moment(plus(from, -1));
+    params.not_after = moment(plus(from, days));
+    Ok(params)
+}
+
+fn authority_params(name: &str, from: Date) -> Result<CertificateParams, Failure> {
+    let mut params = params(name, &[], from, AUTHORITY_DAYS)?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+/// An authority: its certificate and its key.
+fn authority(name: &str, today: Date) -> Result<(String, String), Failure> {
+    let key = KeyPair::generate().map_err(failed)?;
+    let certificate = authority_params(name, today)?
+        .self_signed(&key)
+        .map_err(failed)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// A certificate for `names` and its key, from the authority called `authority` with this key.
+fn leaf(
+    authority: &str,
+    authority_key: &str,
+    names: &[String],
+    name: &str,
+    today: Date,
+) -> Result<(String, String), Failure> {
+    let issuer = Issuer::new(
+        authority_params(authority, today)?,
+        KeyPair::from_pem(authority_key).map_err(failed)?,
+    );
+    let mut params = params(name, names, today, DAYS)?;
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let key = KeyPair::generate().map_err(failed)?;
+    let certificate = params.signed_by(&key, &issuer).map_err(failed)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+// By value, as `map_err` gives it.
+#[allow(clippy::needless_pass_by_value)]
+fn failed(error: rcgen::Error) -> Failure {
+    Failure::of(
+        Reason::SecretIncomplete,
+        format!("A certificate of the database cannot be made: {error}"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use jiff::civil::date;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+    use super::{authority, leaf, names};
+    use crate::names::Owner;
+
+    /// What the authority signs is good for each member's name, and for no other.
+    #[test]
+    fn members_are_known_by_their_names() {
+        let owner = Owner {
+            name: "demo".to_owned(),
+            namespace: "shops".to_owned(),
+            uid: None,
+        };
+        let today = date(2026, 3, 31);
+        let (ca, key) = authority("shops/demo database", today).unwrap();
+        let (certificate, _) = leaf(
+            "shops/demo database",
+            &key,
+            &names(&owner),
+            "members",
+            today,
+        )
+        .unwrap();
+        let der = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(der(&ca)).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+                .build()
+                .unwrap();
+        let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(1_775_000_000));
+        let verify = |name: &str| {
+            use rustls::client::danger::ServerCertVerifier as _;
+            verifier.verify_server_cert(
+                &der(&certificate),
+                &[],
+                &ServerName::try_from(name.to_owned()).unwrap(),
+                &[],
+                now,
+            )
+        };
+        verify("demo-database-2.demo-database-members.shops.svc").unwrap();
+        verify("demo-db-rw").unwrap();
+        assert!(verify("other-db-rw").is_err());
+    }
+}
