@@ -109,7 +109,7 @@ impl Driver {
             tokio::select! {
                 _ = &mut stop => break,
                 _ = ticks.tick() => self.tick().await?,
-                Some(request) = self.requests.recv() => self.take(request),
+                Some(request) = self.requests.recv() => self.take(request).await,
                 ended = ended(self.server.as_mut()) => self.server_ended(ended),
             }
         }
@@ -480,7 +480,8 @@ impl Driver {
         });
     }
 
-    fn take(&mut self, request: Request) {
+    async fn take(&mut self, request: Request) {
+        self.finish_work().await;
         let core = Arc::clone(&self.core);
         let config = core.config();
         let kept = core.ledger.kept();
