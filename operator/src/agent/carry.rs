@@ -171,7 +171,6 @@ async fn reclone(core: &Arc<Core>, donor: &str, save: bool, epoch: i64) -> Resul
         quoted(&replication.password)
     );
     core.ledger.change(|kept| kept.recloned = Some(epoch))?;
-    let config = Arc::clone(&config);
     let core = Arc::clone(core);
     tokio::spawn(async move {
         // The server refuses to replace what it must not write; shops stay locked out by `offline_mode`.
