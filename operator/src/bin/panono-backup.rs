@@ -11,7 +11,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Backups of a shop's database.
 #[derive(Debug, Parser)]
-#[command(name = "panono-backup", version, about, max_term_width = 100)]
+#[command(name = "panono-backup", version, max_term_width = 100)]
 struct Cli {
     /// A level, or a filter such as `info,panono_operator=debug`
     #[arg(long, env = "PANONO_LOG", default_value = "info", global = true)]
