@@ -28,6 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The longest pause that a busy API server may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// Members of a database, and their volumes, are far fewer.
 const LIST_LIMIT: u32 = 100;
 
@@ -315,9 +316,11 @@ impl Cluster {
     ) -> Result<Vec<DynamicObject>, Failure> {
         let api = self.api(&kind.resource(), namespace);
         let parameters = ListParams::default().labels(labels).limit(LIST_LIMIT);
-        self.call("list", &key(kind, ""), false, || api.list(&parameters))
-            .await
-            .map(|found| found.items)
+        self.call("list", &key(kind, ""), false, || async {
+            api.list(&parameters).await
+        })
+        .await
+        .map(|found| found.items)
     }
 
     /// Pods that have these labels.
@@ -327,8 +330,8 @@ impl Cluster {
     pub async fn pods(&self, namespace: &str, labels: &str) -> Result<Vec<Pod>, Failure> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let parameters = ListParams::default().labels(labels).limit(LIST_LIMIT);
-        self.call("list", &key(Kind::StatefulSet, "pods"), false, || {
-            api.list(&parameters)
+        self.call("list", &key(Kind::StatefulSet, "pods"), false, || async {
+            api.list(&parameters).await
         })
         .await
         .map(|found| found.items)
@@ -339,7 +342,6 @@ impl Cluster {
     /// # Errors
     /// When it is refused or there is no answer.
     pub async fn evict(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
-        self.may_write()?;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let parameters = EvictParams {
             delete_options: Some(DeleteParams {
@@ -351,10 +353,12 @@ impl Cluster {
             }),
             ..EvictParams::default()
         };
-        let request = async || match api.evict(name, &parameters).await {
-            Ok(_) => Ok(()),
-            Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-            Err(error) => Err(error),
+        let request = || async {
+            match api.evict(name, &parameters).await {
+                Ok(_) => Ok(()),
+                Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                Err(error) => Err(error),
+            }
         };
         self.call("evict", &key(Kind::StatefulSet, name), true, request)
             .await
@@ -371,15 +375,13 @@ impl Cluster {
         name: &str,
         fields: &Value,
     ) -> Result<DynamicObject, Failure> {
-        self.may_write()?;
         let api = self.api(&kind.resource(), namespace);
         let parameters = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let patch = Patch::Merge(fields);
-        self.call("patch", &key(kind, name), true, || {
-            api.patch(name, &parameters, &patch)
+        self.call("patch", &key(kind, name), true, || async {
+            api.patch(name, &parameters, &Patch::Merge(fields)).await
         })
         .await
     }

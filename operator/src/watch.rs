@@ -191,11 +191,11 @@ impl Watches {
                     let shop = live::shop_of(&object)
                         .filter(|shop| index::owners(&name).any(|owner| owner == shop.name));
                     let key = ObjectKey { kind, name };
-                    for robbed in self.index.claimed(&namespace, &key, shop.as_ref()) {
-                        self.queue.soon(robbed);
-                    }
                     if kind == Kind::EndpointSlice && !live::is_of_agents(&object) {
                         return;
+                    }
+                    for robbed in self.index.claimed(&namespace, &key, shop.as_ref()) {
+                        self.queue.soon(robbed);
                     }
                     let Some(shop) = shop else { return };
                     seen.insert((shop.clone(), key.name.clone()));
