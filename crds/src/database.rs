@@ -103,12 +103,13 @@ pub struct Group {
     pub divergence: Divergence,
     /// Settings of the server, by name. Those that the group or its durability rest on cannot be given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 100, "pattern": "^[A-Za-z0-9_.,:-]+$"}
+    ))]
     #[x_kube(validation = Rule::new(
         "self.all(name, name in ['binlog_expire_logs_seconds', 'innodb_flush_neighbors', 'innodb_ft_cache_size', 'innodb_io_capacity', 'innodb_io_capacity_max', 'innodb_lock_wait_timeout', 'innodb_log_buffer_size', 'innodb_print_all_deadlocks', 'innodb_read_io_threads', 'innodb_redo_log_capacity', 'innodb_write_io_threads', 'join_buffer_size', 'long_query_time', 'max_allowed_packet', 'max_heap_table_size', 'replica_parallel_workers', 'slow_query_log', 'sort_buffer_size', 'sync_relay_log', 'table_definition_cache', 'table_open_cache', 'thread_cache_size', 'tmp_table_size', 'wait_timeout'])"
     ).message("this setting cannot be given: docs/operator.md has those that can"))]
-    #[x_kube(validation = Rule::new("self.all(name, self[name].matches('^[A-Za-z0-9_.,:-]{1,100}$'))")
-        .message("a value has 1 to 100 letters, digits and _ . , : -"))]
     pub settings: BTreeMap<String, String>,
     /// The image with the program that keeps a member in its group (`panono-agent`). Without one that of the operator by which the
     /// group was made: upgrading the operator restarts no member. Changing it replaces the pods one by one.

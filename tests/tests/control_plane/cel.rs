@@ -149,23 +149,6 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             ]),
         ),
         (
-            "a value has 1 to 100 letters, digits",
-            with(&[
-                ("/database/managed/members", json!(3)),
-                (
-                    "/database/managed/group/settings/tmp_table_size",
-                    json!("16M"),
-                ),
-            ]),
-            with(&[
-                ("/database/managed/members", json!(3)),
-                (
-                    "/database/managed/group/settings/tmp_table_size",
-                    json!("1\nsync_binlog=0"),
-                ),
-            ]),
-        ),
-        (
             "autoscaling.minReplicas must not be above autoscaling.maxReplicas",
             with(&[(
                 "/web/autoscaling",
