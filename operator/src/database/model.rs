@@ -394,7 +394,7 @@ impl World {
             return Some(step);
         }
         match &step {
-            Step::Record(decision) if fate % 4 != 0 => self.write(&evidence, decision),
+            Step::Record(decision) if !fate.is_multiple_of(4) => self.write(&evidence, decision),
             Step::Act(act) => {
                 self.check(act);
                 match fate % 4 {
@@ -647,11 +647,9 @@ impl World {
                 let member = &mut self.members[at];
                 member.executed = member.executed.union(&member.received);
             }
-            19 => {
-                if !self.delayed.is_empty() {
-                    let act = self.delayed.remove(a as usize % self.delayed.len());
-                    self.carry_out(&act);
-                }
+            19 if !self.delayed.is_empty() => {
+                let act = self.delayed.remove(a as usize % self.delayed.len());
+                self.carry_out(&act);
             }
             20 => match b % 5 {
                 0 => self.wanted = [1, 3, 5][a as usize % 3],
