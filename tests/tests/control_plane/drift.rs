@@ -47,6 +47,19 @@ fn other(leaf: &Value) -> Value {
     }
 }
 
+/// Whether two leaves say the same: the API server writes `1024Mi` as `1Gi`.
+fn same(found: &Value, leaf: &Value) -> bool {
+    let mebibytes = |value: &Value| {
+        let text = value.as_str()?;
+        let (number, factor) = match text.strip_suffix("Gi") {
+            Some(number) => (number, 1024),
+            None => (text.strip_suffix("Mi")?, 1),
+        };
+        number.parse::<u64>().ok().map(|number| number * factor)
+    };
+    found == leaf || mebibytes(found).is_some() && mebibytes(found) == mebibytes(leaf)
+}
+
 /// Leaves that say which element of a list is meant, such as the name of a container: who changes one of them makes an element of
 /// their own, and ours comes back beside it.
 fn keys(set: &Value, value: &Value, pointer: &str, found: &mut BTreeSet<String>) {
@@ -111,7 +124,7 @@ async fn tamper(bed: &Bed, namespace: &str, object: &Object) -> Result<(usize, D
             let found = serde_json::to_value(&found).unwrap();
             match all
                 .iter()
-                .find(|(pointer, leaf)| found.pointer(pointer) != Some(leaf))
+                .find(|(pointer, leaf)| !found.pointer(pointer).is_some_and(|now| same(now, leaf)))
             {
                 Some((pointer, leaf)) => Err(format!(
                     "{pointer}: {:?} instead of {leaf}",
