@@ -3,10 +3,10 @@
 
 # Tests of servers that are written and were not yet seen to pass, or failed on a busy machine. `make test UNPROVEN=` runs them too.
 UNPROVEN =
-.PHONY: help tools demo test fuzz check bench soak soakbackup images e2e fmt
+.PHONY: help tools demo test fuzz check bench soak soakproducts soakfaults soakbackups images e2e fmt
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tools: ## bring the servers that tests and demo run (MySQL, Valkey, Varnish, a browser …) into .tools/
 	@tests/tools.sh
@@ -37,16 +37,19 @@ bench: tools ## run the benches, or one of them: make bench NAME=…
 	cargo build --locked --release --workspace --bins
 	$${CARGO_TARGET_DIR:-target}/release/bench $(NAME)
 
-soak: tools ## import a million products and look at their pages (hours); SOAK_PRODUCTS=50000 for fewer
-	cargo build --locked --release --workspace --bins
-	$${CARGO_TARGET_DIR:-target}/release/bench soak
-faults: tools ## repeat each fault of the database 20 times, and print how long nobody could write (an hour)
+soak: soakfaults soakproducts soakbackups ## everything that takes hours; or one part of it
+
+soakfaults: tools ## repeat each fault of the database 20 times, and print how long nobody could write (an hour)
 	cargo build --locked --workspace --bins
 	SOAK_RUNS=20 RUST_TEST_THREADS=1 cargo test --locked --workspace --test service -- agents:: --nocapture
 
-soakbackup: tools ## a backup of GIB (10) GiB while a shop sells, and its restore; minutes to hours
+soakproducts: tools ## import a million products and look at their pages (hours); SOAK_PRODUCTS=50000 for fewer
 	cargo build --locked --release --workspace --bins
-	cargo run --locked --release -p panono-tests --bin soak -- $(or $(GIB),10)
+	$${CARGO_TARGET_DIR:-target}/release/bench soak
+
+soakbackups: tools ## a backup of GIB (10) GiB while a shop sells, and its restore (minutes to hours)
+	cargo build --locked --release --workspace --bins
+	$${CARGO_TARGET_DIR:-target}/release/soak $(or $(GIB),10)
 
 images: ## build the images of both programs; CONTAINER=podman for another engine than docker
 	$(or $(CONTAINER),docker) build -f shop/Dockerfile -t panono-shop:0.1.0 .

@@ -1,4 +1,4 @@
-//! `make soakbackup`: a backup of much data while a shop sells, and its restore.
+//! `make soakbackups`: a backup of much data while a shop sells, and its restore.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! `make soak`: a catalogue of a million products, imported as a merchant would, and looked at as a shopper would.
+//! `make soakproducts`: a catalogue of a million products, imported as a merchant would, and looked at as a shopper would.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

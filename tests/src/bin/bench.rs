@@ -1,4 +1,4 @@
-//! `make bench`: what the shop does, beside yardsticks; and `make soak`. `docs/benchmarks.md` says how to read it.
+//! `make bench`: what the shop does, beside yardsticks; and `make soakproducts`. `docs/benchmarks.md` says how to read it.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result, bail};

@@ -1,4 +1,4 @@
-//! `make soakbackup`: a large backup while a shop sells. `soak [GIB] [MIB_PER_SECOND]`.
+//! `make soakbackups`: a large backup while a shop sells. `soak [GIB] [MIB_PER_SECOND]`.
 #![allow(clippy::print_stdout)]
 
 use anyhow::{Context, Result};
