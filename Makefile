@@ -1,8 +1,6 @@
 # `make` lists the targets. Everything runs on this machine alone and leaves the system as it is.
 .DEFAULT_GOAL := help
 
-# Tests of servers that are written and were not yet seen to pass, or failed on a busy machine. `make test UNPROVEN=` runs them too.
-UNPROVEN =
 .PHONY: help tools demo test fuzz check bench soak soakproducts soakfaults soakbackups images e2e fmt
 
 help: ## list the targets
@@ -21,8 +19,7 @@ test: tools ## run every test that this machine can run
 	cargo test --locked --workspace --no-run
 	# Always the whole workspace, and targets of it: what is chosen decides on features, and other features are another build.
 	cargo test --locked --workspace --lib --bins
-	# Tests of servers mostly wait: more of them at a time than there are processors.
-	RUST_TEST_THREADS=6 cargo test --locked --workspace --test '*' -- $(UNPROVEN:%=--skip %)
+	tests/servers.sh
 
 fuzz: tools ## try the API against its own description, thoroughly; FUZZ_EXAMPLES=… requests for each operation
 	cargo build --locked --workspace --bins
