@@ -101,7 +101,7 @@ fn no_group_is_made_without_every_answer() {
         // The primary writes where it is, and the operator leaves that alone.
         let slices = objects(client, &namespace, Kind::EndpointSlice);
         let primary =
-            json!({"endpoints": [{"addresses": ["127.0.0.9"], "conditions": {"ready": true}}]});
+            json!({"endpoints": [{"addresses": ["192.0.2.9"], "conditions": {"ready": true}}]});
         let written = slices
             .patch(
                 "demo-db-rw",
