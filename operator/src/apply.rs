@@ -195,7 +195,7 @@ async fn prune(target: Target<'_>, expected: &BTreeSet<ObjectKey>) -> Result<(),
             .cluster
             .delete(key, &target.owner.namespace, &live.uid)
             .await?;
-        target.index.remove_object(target.shop, key);
+        target.index.remove_object(target.shop, key, 0);
     }
     Ok(())
 }

@@ -59,6 +59,9 @@ struct Entry {
     stored: Option<(u64, Stored)>,
     live: HashMap<ObjectKey, Live>,
     applied: HashMap<ObjectKey, Applied>,
+    /// The version in which an object left our sight: deleted, or its label taken away. An answer to a write of ours that was made
+    /// before and arrives after says nothing.
+    gone: HashMap<ObjectKey, u64>,
     pods: BTreeMap<String, PodTrouble>,
     actions: BTreeMap<String, Arc<ShopAction>>,
 }
@@ -180,6 +183,7 @@ impl Index {
         let as_before = before.is_some_and(|before| {
             before.uid == live.uid && before.health == live.health && before.owners == live.owners
         });
+        entry.gone.remove(key);
         entry.live.insert(key.clone(), live);
         !(as_applied && as_before)
     }
@@ -210,13 +214,16 @@ impl Index {
         robbed
     }
 
-    /// Forgets an object. Says whether it was known.
-    pub fn remove_object(&self, shop: &ShopKey, key: &ObjectKey) -> bool {
+    /// Forgets an object that left our sight in this version, 0 if that is not known. Says whether it was known.
+    pub fn remove_object(&self, shop: &ShopKey, key: &ObjectKey, version: u64) -> bool {
         let mut entries = self.lock();
         let Some(entry) = entries.get_mut(shop) else {
             return false;
         };
         entry.applied.remove(key);
+        if version != 0 {
+            entry.gone.insert(key.clone(), version);
+        }
         let known = entry.live.remove(key).is_some();
         if entry.is_empty() {
             entries.remove(shop);
@@ -284,6 +291,14 @@ impl Index {
     pub fn applied(&self, shop: &ShopKey, object: &Object, live: Live) {
         let mut entries = self.lock();
         let entry = entries.entry(shop.clone()).or_default();
+        if entry
+            .gone
+            .get(&object.key)
+            .is_some_and(|gone| live.version != 0 && *gone > live.version)
+        {
+            return;
+        }
+        entry.gone.remove(&object.key);
         entry.applied.insert(
             object.key.clone(),
             Applied {
@@ -316,6 +331,7 @@ impl Index {
                 entry.live.remove(&key);
                 entry.applied.remove(&key);
             }
+            entry.gone.retain(|key, _| key.kind != kind);
             if entry.live.len() != before {
                 changed.push(shop.clone());
             }
@@ -420,8 +436,21 @@ mod tests {
         assert_eq!(index.need(&shop, &one), Need::Nothing);
         assert!(index.put_object(&shop, &key, live(7, 9)), "a field of ours");
         assert_eq!(index.need(&shop, &one), Need::Restore);
-        assert!(index.remove_object(&shop, &key));
+        assert!(index.remove_object(&shop, &key, 8));
         assert_eq!(index.need(&shop, &one), Need::Create);
+    }
+
+    /// The answer to our write arrives after the news that somebody has taken the object's label away since.
+    #[test]
+    fn an_answer_that_comes_too_late_does_not_hide_a_loss() {
+        let index = Index::default();
+        let (shop, one, key) = (shop(), object("1"), object("1").key);
+        index.put_object(&shop, &key, live(4, 7));
+        assert!(index.remove_object(&shop, &key, 6));
+        index.applied(&shop, &one, live(5, 8));
+        assert_eq!(index.need(&shop, &one), Need::Create);
+        index.applied(&shop, &one, live(7, 8));
+        assert_eq!(index.need(&shop, &one), Need::Nothing);
     }
 
     /// Somebody changes the label that says whose an object is.

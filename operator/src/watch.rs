@@ -209,7 +209,11 @@ impl Watches {
                 Change::Gone(object) => {
                     if let (Some(shop), Some(name)) =
                         (live::shop_of(&object), object.metadata.name.clone())
-                        && self.index.remove_object(&shop, &ObjectKey { kind, name })
+                        && self.index.remove_object(
+                            &shop,
+                            &ObjectKey { kind, name },
+                            live::version(&object),
+                        )
                     {
                         self.queue.soon(shop);
                     }

@@ -29,7 +29,9 @@ async fn a_backup_is_verified_to_the_last_order_and_by_the_shops_own_check() -> 
         member: Some(login(secondary)),
         check: Some(CheckProgram {
             program: panono_tests::shop::program()?,
-            arguments: vec!["check".to_owned(), "--invariants".to_owned()],
+            arguments: ["check", "--invariants", "--secret-key", &"0".repeat(64)]
+                .map(str::to_owned)
+                .to_vec(),
             database: database.name().to_owned(),
         }),
     };
