@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything runs on this machine alone and leaves the system as it is.
 .DEFAULT_GOAL := help
 
-.PHONY: help tools demo test fuzz check bench soak soakproducts soakfaults soakbackups images e2e fmt
+.PHONY: help tools demo test fuzz check bench soak soaktests soakproducts soakfaults soakbackups images e2e fmt
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,7 +13,7 @@ demo: tools ## run a whole shop on this machine: database group, cache, edge, tw
 	cargo build --locked --workspace --bins
 	$${CARGO_TARGET_DIR:-target}/debug/demo
 
-test: tools ## run every test that this machine can run
+test: tools ## run every test that this machine can run, but for what takes hours (make soak)
 	@echo 'building the tests; the first build takes some minutes'
 	cargo build --locked --workspace --bins
 	cargo test --locked --workspace --no-run
@@ -34,7 +34,11 @@ bench: tools ## run the benches, or one of them: make bench NAME=…
 	cargo build --locked --release --workspace --bins
 	$${CARGO_TARGET_DIR:-target}/release/bench $(NAME)
 
-soak: soakfaults soakproducts soakbackups ## everything that takes hours; or one part of it
+soak: soaktests soakfaults soakproducts soakbackups ## everything that takes hours; or one part of it
+
+soaktests: tools ## the long tests of buying: thousands of buyers, a death at every step
+	cargo build --locked --workspace --bins
+	tests/servers.sh long
 
 soakfaults: tools ## repeat each fault of the database 20 times, and print how long nobody could write (an hour)
 	cargo build --locked --workspace --bins

@@ -15,7 +15,7 @@ use sqlx::types::Json;
 use sqlx::{Connection, MySqlConnection};
 use tokio::sync::watch;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 const MAIL: Topic = Topic::new("mail");
 
 fn quick() -> DispatchSettings {

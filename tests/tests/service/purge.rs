@@ -18,7 +18,7 @@ use sqlx::MySqlConnection;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 fn quick() -> DeliverySettings {
     DeliverySettings {

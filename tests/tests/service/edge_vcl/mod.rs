@@ -15,7 +15,7 @@ use panono_tests::varnish::Varnish;
 use panono_tests::wire::{self, Message};
 
 const HOST: &str = "shop.example";
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 struct Edge {
     varnish: Varnish,

@@ -27,7 +27,7 @@ use sqlx::MySqlConnection;
 use tokio::sync::watch;
 
 /// How long something may take to happen.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(180);
 
 fn keys() -> Keys {
     Keys::parse(SECRET_KEY).unwrap()

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use panono_tests::process::{Folder, Process};
 use panono_tests::wait::wait_until;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 /// The environment variable by which the test below starts itself again, to be killed.
 const VICTIM: &str = "PANONO_TEST_VICTIM";
 

@@ -8,7 +8,7 @@ use panono_tests::wait::wait_until;
 use sqlx::Connection;
 use sqlx::MySqlConnection;
 
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(120);
 
 async fn ping(proxy: &Proxy) -> redis::RedisResult<()> {
     let client = redis::Client::open(format!("redis://{}", proxy.address()))?;
