@@ -445,6 +445,11 @@ mod tests {
     fn an_answer_that_comes_too_late_does_not_hide_a_loss() {
         let index = Index::default();
         let (shop, one, key) = (shop(), object("1"), object("1").key);
+        let another = ObjectKey {
+            name: "another".to_owned(),
+            ..key.clone()
+        };
+        index.put_object(&shop, &another, live(3, 1));
         index.put_object(&shop, &key, live(4, 7));
         assert!(index.remove_object(&shop, &key, 6));
         index.applied(&shop, &one, live(5, 8));

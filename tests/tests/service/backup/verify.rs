@@ -29,9 +29,14 @@ async fn a_backup_is_verified_to_the_last_order_and_by_the_shops_own_check() -> 
         member: Some(login(secondary)),
         check: Some(CheckProgram {
             program: panono_tests::shop::program()?,
-            arguments: ["check", "--invariants", "--secret-key", &"0".repeat(64)]
-                .map(str::to_owned)
-                .to_vec(),
+            arguments: [
+                "check",
+                "--invariants",
+                "--secret-key",
+                &"0123456789abcdef".repeat(4),
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             database: database.name().to_owned(),
         }),
     };

@@ -16,7 +16,7 @@ use panono_tests::wait::wait_until;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{LIMIT, consumer, count, drain, fan_out, happen, order, quick, shop, site};
+use super::{LIMIT, consumer, count, drain, fan_out, happen, order, patient, quick, shop, site};
 
 fn config(sink: &SmtpSink) -> SmtpConfig {
     let address: std::net::SocketAddr = sink.address().parse().unwrap();
@@ -32,10 +32,14 @@ fn config(sink: &SmtpSink) -> SmtpConfig {
 }
 
 fn mailer(db: &Db, config: SmtpConfig) -> Consumer {
+    mailer_with(db, config, quick())
+}
+
+fn mailer_with(db: &Db, config: SmtpConfig, settings: ConsumerSettings) -> Consumer {
     consumer(
         db,
         Topic::MAIL,
-        quick(),
+        settings,
         Arc::new(Mailer::new(config, site())),
     )
 }
@@ -323,7 +327,7 @@ async fn a_server_that_is_away_holds_mails_up_and_loses_none() -> Result<()> {
         listener.local_addr()?.port()
     };
     enqueue(&mut connection, &reset("ada@example.com", HOUR)).await?;
-    assert!(drain(&mailer(&db, away)).await?.failed >= 1);
+    assert!(drain(&mailer_with(&db, away, patient())).await?.failed >= 1);
     assert_eq!(
         count(
             &mut connection,
@@ -405,12 +409,13 @@ async fn a_wrong_password_is_the_settings_fault_and_works_when_it_is_mended() ->
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("password");
     std::fs::write(&file, "wrong\n")?;
-    let mailer = mailer(
+    let mailer = mailer_with(
         &db,
         SmtpConfig {
             login: Some(("shop".to_owned(), Secret::File(file.clone()))),
             ..config(&sink)
         },
+        patient(),
     );
     enqueue(&mut connection, &reset("ada@example.com", HOUR)).await?;
     assert!(drain(&mailer).await?.failed >= 1);

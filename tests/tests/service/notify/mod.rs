@@ -58,6 +58,18 @@ fn quick() -> ConsumerSettings {
     }
 }
 
+/// Settings with which a row that failed is not due again before the drain ends, however slow the machine, and is not given up.
+fn patient() -> ConsumerSettings {
+    ConsumerSettings {
+        backoff: Backoff {
+            base: Duration::from_secs(3),
+            cap: Duration::from_secs(3),
+        },
+        attempts: 20,
+        ..quick()
+    }
+}
+
 async fn shop() -> Result<(TestDatabase<'static>, Db)> {
     let database = TestDatabase::shared().await?;
     database.migrate().await?;
