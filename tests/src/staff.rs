@@ -68,12 +68,15 @@ impl Staff {
     /// # Errors
     /// When it is refused, with the answer.
     pub async fn send(&self, method: reqwest::Method, path: &str, body: &Value) -> Result<Value> {
-        let request = self
+        let mut request = self
             .client
-            .request(method, format!("{}{path}", self.base))
+            .request(method.clone(), format!("{}{path}", self.base))
             .bearer_auth(&self.token)
-            .header("If-Match", "*")
-            .json(body);
+            .header("If-Match", "*");
+        // Edges refuse a GET with a body.
+        if method != reqwest::Method::GET {
+            request = request.json(body);
+        }
         let answer = request
             .send()
             .await
