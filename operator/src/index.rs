@@ -446,8 +446,8 @@ mod tests {
         let index = Index::default();
         let (shop, one, key) = (shop(), object("1"), object("1").key);
         let another = ObjectKey {
+            kind: key.kind,
             name: "another".to_owned(),
-            ..key.clone()
         };
         index.put_object(&shop, &another, live(3, 1));
         index.put_object(&shop, &key, live(4, 7));
