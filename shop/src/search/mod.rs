@@ -188,6 +188,13 @@ impl MysqlSearch {
         self.locales.first().unwrap_or(locale)
     }
 
+    /// Documents of which a search looks at the best: of each product there is one for each language, and some products are not sold
+    /// in the currency.
+    fn candidates(&self) -> u32 {
+        let locales = u32::try_from(self.locales.len()).unwrap_or(u32::MAX);
+        (MAX_HITS * 2).saturating_mul(locales.clamp(1, 5))
+    }
+
     async fn find(
         &self,
         connection: &mut MySqlConnection,
@@ -206,9 +213,16 @@ impl MysqlSearch {
             }
         };
         let parsed = ParsedQuery::parse(&query.text, &query.locale, &self.locales)?;
-        let mut hits = store::hits(connection, &parsed, query.currency, MAX_HITS + 1).await?;
-        let cut = hits.len() > usize::try_from(MAX_HITS).unwrap_or(usize::MAX);
-        hits.truncate(usize::try_from(MAX_HITS).unwrap_or(usize::MAX));
+        let limit = usize::try_from(MAX_HITS).unwrap_or(usize::MAX);
+        let found = store::hits(
+            connection,
+            &parsed,
+            query.currency,
+            limit,
+            self.candidates(),
+        )
+        .await?;
+        let (hits, cut) = (found.best, found.more);
         let prices = hits.iter().map(|hit| hit.price);
         let price_bounds = prices.clone().min().zip(prices.max());
 

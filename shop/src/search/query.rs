@@ -22,8 +22,19 @@ pub struct ParsedQuery {
     pub terms: Vec<String>,
     /// All of the words, in boolean mode.
     pub all: String,
-    /// Any of the words, in boolean mode.
-    pub any: String,
+    /// The words as titles have them.
+    wanted: Vec<Wanted>,
+}
+
+/// A word as titles have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// A whole word.
+    Word(String),
+    /// What a word begins with.
+    Beginning(String),
+    /// What is anywhere in the title: there are no spaces between words.
+    Part(String),
 }
 
 impl ParsedQuery {
@@ -58,12 +69,12 @@ impl ParsedQuery {
             return Err(SearchError::Empty);
         }
         let last = terms.len() - 1;
-        let wanted: Vec<String> = terms
+        let wanted: Vec<Wanted> = terms
             .iter()
             .enumerate()
             .map(|(place, term)| {
                 if unspaced.is_some() {
-                    pairs(term)
+                    Wanted::Part(ngram_word(term))
                 } else {
                     word(term, place == last)
                 }
@@ -74,31 +85,50 @@ impl ParsedQuery {
             locale: unspaced.unwrap_or(locale).clone(),
             all: wanted
                 .iter()
-                .map(|term| format!("+{term}"))
+                .map(|wanted| format!("+{}", wanted.in_boolean_mode()))
                 .collect::<Vec<_>>()
                 .join(" "),
-            any: wanted.join(" "),
+            wanted,
             terms,
         })
+    }
+
+    /// How much of the search is in a title, as a document has it: 0 to 1.
+    #[must_use]
+    pub fn part_in(&self, title: &str) -> f64 {
+        let found = self.wanted.iter().filter(|wanted| wanted.is_in(title));
+        // At most `MAX_TERMS`.
+        let count = |number: usize| u8::try_from(number).map_or(f64::INFINITY, f64::from);
+        count(found.count()) / count(self.wanted.len())
+    }
+}
+
+impl Wanted {
+    /// A term of boolean mode. Of the index of pairs: a phrase of pairs, or what begins a pair.
+    fn in_boolean_mode(&self) -> String {
+        match self {
+            Self::Word(word) => word.clone(),
+            Self::Beginning(word) => format!("{word}*"),
+            Self::Part(part) if part.chars().count() == 1 => format!("{part}*"),
+            Self::Part(part) => format!("\"{part}\""),
+        }
+    }
+
+    fn is_in(&self, title: &str) -> bool {
+        match self {
+            Self::Word(word) => title.split(' ').any(|other| other == word),
+            Self::Beginning(word) => title.split(' ').any(|other| other.starts_with(word)),
+            Self::Part(part) => title.contains(part),
+        }
     }
 }
 
 /// A word; the last one may not be finished yet. A single letter begins too many words to mean them all.
-fn word(term: &str, last: bool) -> String {
+fn word(term: &str, last: bool) -> Wanted {
     if last && term.chars().count() > 1 {
-        format!("{term}*")
+        Wanted::Beginning(term.to_owned())
     } else {
-        indexed_word(term)
-    }
-}
-
-/// A term of the index of pairs: a phrase of pairs, or what begins a pair.
-fn pairs(term: &str) -> String {
-    let term = ngram_word(term);
-    if term.chars().count() == 1 {
-        format!("{term}*")
-    } else {
-        format!("\"{term}\"")
+        Wanted::Word(indexed_word(term))
     }
 }
 
@@ -146,6 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::search::document::Document;
 
     fn parse(text: &str, locale: &str) -> Result<ParsedQuery, SearchError> {
         let locales: Vec<Locale> = ["en", "zh"]
@@ -158,11 +189,30 @@ mod tests {
     #[test]
     fn all_words_are_wanted_and_the_last_may_go_on() {
         let parsed = parse("Red TV sho", "en").unwrap();
-        assert_eq!(
-            (parsed.all.as_str(), parsed.any.as_str()),
-            ("+red +tv_ +sho*", "red tv_ sho*")
-        );
+        assert_eq!(parsed.all, "+red +tv_ +sho*");
         assert_eq!(parse("size X", "en").unwrap().all, "+size +x__");
+    }
+
+    #[test]
+    fn what_a_title_has_of_a_search_is_a_part_of_it() {
+        let part = |text: &str, locale: &str, name: &str| {
+            let title = Document::new(&locale.parse().unwrap(), name, &[]).title;
+            parse(text, locale).unwrap().part_in(&title)
+        };
+        for (text, locale, name, expected) in [
+            ("red shoe", "en", "Red Shoes", 1.0),
+            ("red shoe", "en", "Shoes", 0.5),
+            ("shoes red", "en", "A shoe", 0.0),
+            ("the tv", "en", "The TV", 1.0),
+            ("红色 ipad", "zh", "大红色手机壳", 0.5),
+            ("ipad", "zh", "iPad 手机壳", 1.0),
+        ] {
+            let found = part(text, locale, name);
+            assert!(
+                (found - expected).abs() < f64::EPSILON,
+                "{text} in {name}: {found}"
+            );
+        }
     }
 
     #[test]

@@ -7,17 +7,16 @@ use super::query::{ParsedQuery, like_prefix};
 use super::{MAX_SUGGESTIONS, SearchError, Sort, Suggestion, SuggestionKind};
 use crate::catalog::model::{AvailabilityBand, Currency, Locale};
 
-/// The ranks are not put together here: InnoDB gives infinite ones while it has no statistics of a new table, and the
-/// server refuses arithmetic on those.
+/// The index is asked alone, without any other condition: only then does MySQL let InnoDB hand out the best hits and stop
+/// (`Ft_hints: sorted, limit = …` in the traditional `EXPLAIN`), instead of all million that a common word has. The rest is looked up for those.
 macro_rules! hits {
     ($table:literal) => {
         concat!(
-            "SELECT s.product_id, MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS title_rank, \
-             MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) AS text_rank, l.price, l.band, l.published_at FROM ",
+            "SELECT s.product_id, s.title, s.text_rank, s.locale, l.price, l.band, l.published_at FROM ( \
+               SELECT product_id, locale, title, MATCH (title, body) AGAINST (? IN BOOLEAN MODE) AS text_rank FROM ",
             $table,
-            " s STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id \
-             WHERE s.locale = ? AND MATCH (s.title, s.body) AGAINST (? IN BOOLEAN MODE) \
-             ORDER BY title_rank DESC, text_rank DESC, s.product_id LIMIT ?"
+            " WHERE MATCH (title, body) AGAINST (? IN BOOLEAN MODE) ORDER BY text_rank DESC LIMIT ?) s \
+             LEFT JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id"
         )
     };
 }
@@ -26,15 +25,14 @@ macro_rules! titles {
     ($table:literal) => {
         concat!(
             "SELECT p.slug, COALESCE(t.name, d.name) AS name FROM ( \
-               SELECT s.product_id, MATCH (s.title) AGAINST (? IN BOOLEAN MODE) AS score FROM ",
+               SELECT product_id, locale, MATCH (title) AGAINST (? IN BOOLEAN MODE) AS score FROM ",
             $table,
-            " s STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id \
-                WHERE s.locale = ? AND MATCH (s.title) AGAINST (? IN BOOLEAN MODE) \
-                ORDER BY score DESC, s.product_id LIMIT ?) found \
+            " WHERE MATCH (title) AGAINST (? IN BOOLEAN MODE) ORDER BY score DESC LIMIT ?) found \
+             STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = found.product_id \
              STRAIGHT_JOIN product p ON p.id = found.product_id \
              LEFT JOIN product_translation t ON t.product_id = p.id AND t.locale = ? \
              LEFT JOIN product_translation d ON d.product_id = p.id AND d.locale = ? \
-             WHERE COALESCE(t.name, d.name) IS NOT NULL ORDER BY found.score DESC, p.id"
+             WHERE found.locale = ? AND COALESCE(t.name, d.name) IS NOT NULL ORDER BY found.score DESC, p.id LIMIT ?"
         )
     };
 }
@@ -65,6 +63,9 @@ pub static STATEMENTS: &[(&str, &str)] = &[
     ("search_category_names_default", CATEGORY_NAMES_DEFAULT),
     ("search_brand_names", BRAND_NAMES),
 ];
+
+/// Documents of which the index is asked for each product that is wanted in the end.
+const CANDIDATES_FOR_EACH: u32 = 20;
 
 /// A product that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,47 +100,69 @@ impl Hit {
     }
 }
 
-/// The best hits, best first; of equal ones the older product first.
+/// What a search found.
+#[derive(Debug)]
+pub(super) struct Hits {
+    /// The best, best first; of equal ones the older product first.
+    pub(super) best: Vec<Hit>,
+    /// Whether there may be more.
+    pub(super) more: bool,
+}
+
+/// A row of [`WORD_HITS`]. There is no listing of a product that is not sold in the currency.
+type Row = (
+    i64,
+    String,
+    f64,
+    String,
+    Option<i64>,
+    Option<String>,
+    Option<OffsetDateTime>,
+);
+
+/// The best `limit` hits among the `candidates` that match best in any language and currency.
 pub(super) async fn hits(
     connection: &mut MySqlConnection,
     query: &ParsedQuery,
     currency: Currency,
-    limit: u32,
-) -> Result<Vec<Hit>, sqlx::Error> {
-    let rows: Vec<(i64, f64, f64, i64, String, OffsetDateTime)> =
-        sqlx::query_as(if query.ngram { NGRAM_HITS } else { WORD_HITS })
-            .bind(&query.any)
-            .bind(&query.all)
-            .bind(currency.as_str())
-            .bind(query.locale.as_str())
-            .bind(&query.all)
-            .bind(i64::from(limit))
-            .fetch_all(connection)
-            .await?;
-    let mut hits: Vec<Hit> = rows
+    limit: usize,
+    candidates: u32,
+) -> Result<Hits, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(if query.ngram { NGRAM_HITS } else { WORD_HITS })
+        .bind(&query.all)
+        .bind(&query.all)
+        .bind(i64::from(candidates))
+        .bind(currency.as_str())
+        .fetch_all(connection)
+        .await?;
+    let all_seen = u32::try_from(rows.len()).is_ok_and(|rows| rows < candidates);
+    // InnoDB gives infinite ranks while it has no statistics of a new table; none of the others mean anything then.
+    let ranked = rows.iter().all(|row| row.2.is_finite());
+    let mut best: Vec<Hit> = rows
         .into_iter()
-        .map(
-            |(product_id, title_rank, text_rank, price, band, published_at)| {
-                let band = AvailabilityBand::from_word(&band).unwrap_or(AvailabilityBand::Out);
-                // A word in the title counts five times.
-                let score = 4.0 * finite(title_rank) + finite(text_rank);
-                Hit {
+        .filter(|row| row.3 == query.locale.as_str())
+        .filter_map(
+            |(product_id, title, text_rank, _, price, band, published_at)| {
+                let published_at = published_at?.unix_timestamp_nanos() / 1_000;
+                Some(Hit {
                     product_id,
-                    score,
-                    price,
-                    published_at: i64::try_from(published_at.unix_timestamp_nanos() / 1_000)
-                        .unwrap_or(i64::MAX),
-                    band,
-                }
+                    score: score(if ranked { text_rank } else { 1.0 }, query.part_in(&title)),
+                    price: price?,
+                    published_at: i64::try_from(published_at).unwrap_or(i64::MAX),
+                    band: AvailabilityBand::from_word(&band?).unwrap_or(AvailabilityBand::Out),
+                })
             },
         )
         .collect();
-    hits.sort_by_key(|hit| (hit.place(Sort::Relevance), hit.product_id));
-    Ok(hits)
+    best.sort_by_key(|hit| (hit.place(Sort::Relevance), hit.product_id));
+    let more = !all_seen || best.len() > limit;
+    best.truncate(limit);
+    Ok(Hits { best, more })
 }
 
-fn finite(rank: f64) -> f64 {
-    if rank.is_finite() { rank } else { 1.0 }
+/// What is in the title counts five times. The rank of a word that is everywhere is nothing; the title counts even then.
+fn score(text_rank: f64, part_in_title: f64) -> f64 {
+    (text_rank + 0.001) * (1.0 + 4.0 * part_in_title)
 }
 
 /// The facet values of products given as a JSON list of ids.
@@ -195,18 +218,21 @@ pub(super) async fn suggestions(
     suggestions.extend(brands.into_iter().map(suggested(SuggestionKind::Brand)));
 
     let rest = i64::from(MAX_SUGGESTIONS) - i64::try_from(suggestions.len()).unwrap_or(i64::MAX);
+    // Of each product there is a document for each language, and some are not sold in this currency.
+    let candidates = MAX_SUGGESTIONS * CANDIDATES_FOR_EACH;
     let products: Vec<(String, String)> = sqlx::query_as(if query.ngram {
         NGRAM_TITLES
     } else {
         WORD_TITLES
     })
     .bind(&query.all)
-    .bind(currency.as_str())
-    .bind(query.locale.as_str())
     .bind(&query.all)
-    .bind(rest)
+    .bind(i64::from(candidates))
+    .bind(currency.as_str())
     .bind(locale.as_str())
     .bind(default_locale.as_str())
+    .bind(query.locale.as_str())
+    .bind(rest)
     .fetch_all(connection)
     .await?;
     suggestions.extend(products.into_iter().map(suggested(SuggestionKind::Product)));

@@ -302,11 +302,9 @@ async fn no_page_reads_a_whole_table_or_sorts_a_whole_category() {
         true,
         &[&[
             "'+product +group5*'",
-            "'product'",
-            "'EUR'",
-            en,
             "'+product +group5*'",
-            "1001",
+            "4000",
+            "'EUR'",
         ]],
     );
     add("search_hit_values", false, &[&["'[5,6,7]'"]]);
