@@ -156,6 +156,10 @@ fn web_deployment(plan: &Plan<'_>, image: &str) -> Object {
     if let Some(header) = client_address(&spec.edge) {
         environment.push(variable("PANONO_CLIENT_ADDRESS_HEADER", header));
     }
+    if spec.edge.cloudfront.is_some() {
+        // It knows no `CDN-Cache-Control`.
+        environment.push(variable("PANONO_EDGE_LIFETIME", "s-maxage"));
+    }
     cache(plan, &mut environment);
     environment.extend([
         variable("PANONO_CACHE_MEMORY", web.answers_memory.clone()),

@@ -167,6 +167,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         catalogue: settings.catalogue,
         media,
         hosts: server.hosts.clone(),
+        lifetime_field: server.lifetime_field,
         menu: Menu::default(),
     });
     let checkout = Checkout {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::edge::headers::LifetimeField;
 use crate::notify::mail::send::SmtpTls;
 use clap::{Args, ValueEnum};
 
@@ -259,4 +260,11 @@ pub struct ServerArgs {
     /// After SIGTERM: how long to go on serving as not ready, so that balancers notice, in seconds
     #[arg(long, env = "PANONO_DRAIN", default_value_t = 0)]
     pub drain: u64,
+    /// Where the edge in front looks for a lifetime: cdn-cache-control, or s-maxage for CloudFront
+    #[arg(
+        long,
+        env = "PANONO_EDGE_LIFETIME",
+        default_value = "cdn-cache-control"
+    )]
+    pub edge_lifetime: LifetimeField,
 }

@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::cache::CacheConfig;
 use crate::db::{Arrangement, DatabaseConfig, PoolSize};
+use crate::edge::headers::LifetimeField;
 use crate::secret::Keys;
 use crate::web::private::client::{ClientAddress, Network};
 
@@ -362,6 +363,8 @@ pub struct ServerConfig {
     pub drain: Duration,
     /// Hosts that the shop answers for, in lower case, without ports.
     pub hosts: Vec<String>,
+    /// Where the edge in front looks for a lifetime.
+    pub lifetime_field: LifetimeField,
 }
 
 /// The servers.
@@ -395,6 +398,7 @@ pub fn server(
         threads,
         drain: Duration::from_secs(args.drain),
         hosts,
+        lifetime_field: args.edge_lifetime,
     })
 }
 

@@ -26,6 +26,18 @@ pub struct EdgeLifetime {
     pub if_error: Duration,
 }
 
+/// The field in which edges are told a lifetime.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LifetimeField {
+    /// `CDN-Cache-Control` and `Surrogate-Control`, which speak to edges alone.
+    #[default]
+    CdnCacheControl,
+    /// `s-maxage` of `Cache-Control`, for edges that know no other field, as CloudFront. Every shared cache reads it, also one
+    /// that nobody purges.
+    #[value(name = "s-maxage")]
+    SharedMaxAge,
+}
+
 impl EdgeLifetime {
     /// The lifetime of a kind of answer, or nothing if no edge may keep it.
     #[must_use]
@@ -87,6 +99,14 @@ impl EdgeLifetime {
     }
 }
 
+/// `Cache-Control` with what [`EdgeLifetime::value`] says to edges (RFC 9111, 5.2.2.10).
+#[must_use]
+pub fn shared_cache_control(class: LifetimeClass, edge: &str) -> String {
+    // `must-revalidate` would forbid edges to show what is stale while the shop is away. Browsers ask with `max-age=0`, too.
+    let browsers = cache_control(class).trim_end_matches(", must-revalidate");
+    format!("{browsers}, {}", edge.replacen("max-age", "s-maxage", 1))
+}
+
 /// `Cache-Control`: for browsers, and for caches that read nothing else.
 #[must_use]
 pub const fn cache_control(class: LifetimeClass) -> &'static str {
@@ -138,6 +158,14 @@ mod tests {
         assert_eq!(
             content().uncertain().value(),
             "max-age=1, stale-if-error=86400"
+        );
+    }
+
+    #[test]
+    fn an_edge_that_knows_one_field_finds_all_of_it_there() {
+        assert_eq!(
+            shared_cache_control(LifetimeClass::Content, &content().value()),
+            "public, max-age=0, s-maxage=3600, stale-while-revalidate=60, stale-if-error=86400"
         );
     }
 

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::cache::encode::Encoding;
 use crate::cache::page::{LifetimeClass, Page};
 use crate::cache::{Served, Source};
-use crate::edge::headers::{EdgeLifetime, cache_control};
+use crate::edge::headers::{EdgeLifetime, LifetimeField, cache_control, shared_cache_control};
 
 /// Longest `If-None-Match` that is looked at.
 const MAXIMUM_CONDITION: usize = 1024;
@@ -104,6 +104,8 @@ pub struct Conditions<'a> {
     pub accept_encoding: Option<&'a HeaderValue>,
     /// `If-None-Match`
     pub if_none_match: Option<&'a HeaderValue>,
+    /// Where the edge in front looks for a lifetime.
+    pub lifetime_field: LifetimeField,
 }
 
 /// The answer to a public request.
@@ -144,8 +146,17 @@ pub fn respond(served: &Served, conditions: Conditions<'_>) -> HttpResponse {
         } else {
             text.clone()
         };
-        headers.insert(SURROGATE_CONTROL, text.clone());
-        headers.insert(CDN_CACHE_CONTROL, text);
+        match conditions.lifetime_field {
+            LifetimeField::CdnCacheControl => {
+                headers.insert(SURROGATE_CONTROL, text.clone());
+                headers.insert(CDN_CACHE_CONTROL, text);
+            }
+            LifetimeField::SharedMaxAge => {
+                let text = text.to_str().unwrap_or_default();
+                let shared = shared_cache_control(page.draft.lifetime, text);
+                headers.insert(header::CACHE_CONTROL, value(shared));
+            }
+        }
         headers.insert(header::ETAG, etag.clone());
         headers.insert(SEQUENCE, HeaderValue::from(served.sequence));
         headers.insert(CACHE_STATUS, cache_status(served.source));

@@ -57,6 +57,10 @@ struct Client {
 
 impl Client {
     async fn start(database: &TestDatabase<'_>) -> Result<Self> {
+        Self::start_with(database, &[]).await
+    }
+
+    async fn start_with(database: &TestDatabase<'_>, settings: &[(&str, &str)]) -> Result<Self> {
         migrate::migrate(&mut database.connect().await?, Duration::from_secs(60)).await?;
         let db = database.db().await?;
         let token = store_token::create(&db, "tester", Scope::ALL, None)
@@ -65,14 +69,16 @@ impl Client {
             .to_owned();
         db.close().await;
         let media = tempfile::tempdir()?;
-        let shop = Environment::for_urls(database)
+        let mut environment = Environment::for_urls(database)
             .await?
             .with_media(media.path())
             .with("PANONO_CURRENCIES", "USD,EUR")
             // No worker tells of changes here, so all is read where it was written.
-            .with("PANONO_DATABASE_READER_URLS", "")
-            .serve()
-            .await?;
+            .with("PANONO_DATABASE_READER_URLS", "");
+        for (name, value) in settings {
+            environment = environment.with(name, value);
+        }
+        let shop = environment.serve().await?;
         Ok(Self {
             shop,
             token,
@@ -339,5 +345,21 @@ async fn what_is_not_there_moved_or_wrong_is_said_so() -> Result<()> {
             .await?;
         assert_eq!(wrong.expect(400).body["errors"][0]["field"], cursor);
     }
+    Ok(())
+}
+
+/// An edge that knows no `CDN-Cache-Control` finds the same lifetime in `Cache-Control`, and browsers still ask each time.
+#[tokio::test]
+async fn an_edge_that_knows_one_field_is_told_there() -> Result<()> {
+    let database = TestDatabase::shared().await?;
+    let settings = [("PANONO_EDGE_LIFETIME", "s-maxage")];
+    let client = Client::start_with(&database, &settings).await?;
+    let reply = client.get("catalog/categories").await?.expect(200);
+    let told = reply.header("cache-control");
+    assert!(told.starts_with("public, max-age=0, s-maxage="), "{told}");
+    assert!(told.contains("stale-if-error="), "{told}");
+    assert_eq!(reply.header("cdn-cache-control"), "");
+    let reply = client.get("catalog/products/nothing").await?.expect(404);
+    assert!(reply.header("cache-control").contains("s-maxage=30"));
     Ok(())
 }
