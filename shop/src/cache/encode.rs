@@ -91,7 +91,7 @@ pub fn encode(body: &Bytes, content_type: &str, encoding: Encoding) -> Option<By
         // Writing to memory does not fail.
         Encoding::Zstd => zstd::bulk::compress(body, 9).ok()?,
     };
-    (coded.len() < body.len()).then(|| Bytes::from(coded))
+    (coded.len() < body.len()).then(|| Bytes::copy_from_slice(&coded))
 }
 
 fn gzip(body: &[u8]) -> Vec<u8> {

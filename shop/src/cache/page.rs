@@ -106,6 +106,8 @@ impl Page {
     #[must_use]
     pub fn with_lifetime(mut draft: Draft, sequence: i64, mut fresh_for: Duration) -> Self {
         draft.tags = std::mem::take(&mut draft.tags).for_answer();
+        // What made it had room to spare, which would be kept as long as the page.
+        draft.body = Bytes::copy_from_slice(&draft.body);
         if let Some(until) = draft.valid_until {
             let left = until - OffsetDateTime::now_utc();
             fresh_for = fresh_for.min(Duration::try_from(left).unwrap_or(Duration::ZERO));
