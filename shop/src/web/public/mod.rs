@@ -26,6 +26,7 @@ use crate::cache::page::{LifetimeClass, Page};
 use crate::cache::{Draft, FillError, PageCache, Served, Source};
 use crate::config::site::CatalogueSettings;
 use crate::db::{Db, DbError};
+use crate::edge::headers::LifetimeField;
 use crate::edge::tags::TagSet;
 use crate::media::MediaStore;
 use crate::storefront;
@@ -55,6 +56,8 @@ pub struct Public {
     pub media: MediaStore,
     /// Hosts that it answers for.
     pub hosts: Vec<String>,
+    /// Where the edge in front looks for a lifetime.
+    pub lifetime_field: LifetimeField,
     /// The categories in the header of each page.
     pub menu: menu::Menu,
 }
@@ -76,6 +79,7 @@ pub async fn entry(request: HttpRequest, public: web::Data<Public>) -> HttpRespo
         method: request.method(),
         accept_encoding: request.headers().get(header::ACCEPT_ENCODING),
         if_none_match: request.headers().get(header::IF_NONE_MATCH),
+        lifetime_field: public.lifetime_field,
     };
     let floor = request
         .headers()
@@ -90,7 +94,8 @@ pub async fn entry(request: HttpRequest, public: web::Data<Public>) -> HttpRespo
         return respond(&served, conditions);
     }
     let started = Instant::now();
-    let response = answer(&request, &public, target, floor, conditions).await;
+    // Boxed, since all that it may wait for would else be room that each hit is given too.
+    let response = Box::pin(answer(&request, &public, target, floor, conditions)).await;
     tracing::info!(
         method = %request.method(),
         path = target,
