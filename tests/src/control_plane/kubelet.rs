@@ -142,7 +142,13 @@ fn status(pod: &Pod, address: u32) -> Value {
     let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     json!({
         "phase": phase,
-        "podIP": format!("10.0.{}.{}", address / 250 % 250, address % 250 + 1),
+        // Whoever stands for what runs in it can listen there, also beside another program of tests.
+        "podIP": format!(
+            "127.{}.{}.{}",
+            100 + std::process::id() % 100,
+            address / 250 % 250,
+            address % 250 + 1
+        ),
         "startTime": "2026-01-01T00:00:00Z",
         "containerStatuses": statuses,
         "conditions": [

@@ -6,6 +6,7 @@
 mod controllers;
 mod gateway;
 mod kubelet;
+mod members;
 mod operator;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +25,7 @@ use crate::wait::wait_until;
 pub use controllers::Controllers;
 pub use gateway::{Fault, Gateway, Request};
 pub use kubelet::Kubelet;
+pub use members::Members;
 pub use operator::Operator;
 
 /// On a busy machine it takes its time.

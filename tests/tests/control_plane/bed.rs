@@ -10,7 +10,9 @@ use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use panono_crds::Shop;
 use panono_operator::names::MANAGED_BY;
 use panono_operator::object::Kind;
-use panono_tests::control_plane::{ControlPlane, Gateway, Kubelet, Operator, namespace, objects};
+use panono_tests::control_plane::{
+    ControlPlane, Gateway, Kubelet, Members, Operator, namespace, objects,
+};
 use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -34,6 +36,7 @@ pub struct Bed {
     pub plane: ControlPlane,
     pub gateway: Gateway,
     pub client: Client,
+    pub members: Members,
     _kubelet: Kubelet,
     _operator: Operator,
 }
@@ -48,6 +51,7 @@ impl Bed {
         operator.leads().await?;
         Ok(Self {
             _kubelet: Kubelet::start(client.clone()),
+            members: Members::start(client.clone()),
             plane,
             gateway,
             client,

@@ -5,12 +5,13 @@ use anyhow::{Result, ensure};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Client, CustomResourceExt as _};
 use panono_crds::{ActionPhase, DecisionPhase, Shop, ShopAction};
+use panono_operator::agent::api::Verb;
 use panono_operator::object::Kind;
 use panono_tests::control_plane::{namespace, objects};
 use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 
-use super::bed::{LIMIT, create, on_bed, reason, shops, with};
+use super::bed::{LIMIT, change, create, on_bed, reason, shops, with};
 
 const ONE: &str = "6f1c2b9e-0000-4000-8000-0000000000aa";
 const OTHER: &str = "6f1c2b9e-0000-4000-8000-0000000000bb";
@@ -255,6 +256,60 @@ fn actions_that_cannot_be_done_say_why() {
             })
             .await?;
         }
+        Ok(())
+    });
+}
+
+/// From nothing to five members and back to three, with a switchover: what the operator tells members, and nothing else.
+#[test]
+fn a_group_comes_up_grows_and_shrinks() {
+    on_bed(async |bed| {
+        let namespace = namespace(&bed.client, "whole").await?;
+        let client = &bed.client;
+        bed.members.answer_in(&namespace);
+        create(client, &namespace, "demo", grouped()).await?;
+        reason(client, &namespace, "demo", "Serving").await?;
+        let told = || bed.members.told(&namespace, "demo");
+        let bootstraps = || {
+            told()
+                .iter()
+                .filter(|(_, verb)| matches!(verb, Verb::Bootstrap { .. }))
+                .count()
+        };
+        ensure!(bootstraps() == 1, "{:?}", told());
+        for members in [5, 3] {
+            change(
+                client,
+                &namespace,
+                "demo",
+                json!({"database": {"managed": {"members": members}}}),
+            )
+            .await?;
+            until(client, &namespace, &format!("{members} members"), |shop| {
+                let database = shop
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.database.as_ref());
+                database.is_some_and(|database| {
+                    database.replicas == members
+                        && database.operation.is_none()
+                        && database.members.len() == usize::try_from(members).unwrap()
+                })
+            })
+            .await?;
+            reason(client, &namespace, "demo", "Serving").await?;
+        }
+        ensure!(bootstraps() == 1, "{:?}", told());
+        let left: Vec<u32> = told()
+            .iter()
+            .filter(|(_, verb)| matches!(verb, Verb::Leave {}))
+            .map(|(ordinal, _)| *ordinal)
+            .collect();
+        ensure!(
+            left == [4, 3],
+            "they leave one by one, the last first: {:?}",
+            told()
+        );
         Ok(())
     });
 }
