@@ -1,14 +1,21 @@
 //! What Varnish answers from its memory with the shop's configuration, beside Varnish with next to none.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use panono_shop::edge::vcl::VARNISHD_PARAMETERS;
 
 use crate::ports::Port;
 use crate::varnish::Varnish;
+use crate::wait::wait_until;
 
 use super::bed::Bed;
 use super::nginx::Answer;
 use super::{Measure, load};
+
+const LIMIT: Duration = Duration::from_secs(60);
+/// Longer than the rounds take, in seconds.
+const KEPT: u64 = 600;
 
 /// Requests per second of one product's page: `edge_hit`.
 ///
@@ -40,6 +47,19 @@ pub async fn run(bed: &Bed<'_>) -> Result<Measure> {
         Answer::of(&url).await?;
         urls.push(url);
     }
+    // An edge that has just started keeps nothing for long: what was purged before it came may not have reached the shop yet.
+    wait_until("the edge to keep what it has", LIMIT, async || {
+        let answer = crate::http::client().get(&urls[0]).send().await?;
+        let status = answer.headers().get("cache-status");
+        let status = status
+            .and_then(|status| status.to_str().ok())
+            .unwrap_or_default();
+        let lifetime = status.rsplit_once("; ttl=").map(|(_, rest)| rest);
+        let lifetime = lifetime.and_then(|rest| rest.split(';').next()?.parse::<u64>().ok());
+        ensure!(lifetime > Some(KEPT), "{status}");
+        Ok(())
+    })
+    .await?;
     // From here on nobody is behind them: what was not a hit would be an error.
     drop(shop);
     let (of_edge, of_bare) = (Answer::of(&urls[0]).await?, Answer::of(&urls[1]).await?);
