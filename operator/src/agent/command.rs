@@ -1,17 +1,24 @@
 //! The commands of `panono-agent`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::core::Core;
+use super::core::{Core, Request};
 use super::driver::Driver;
 use super::http;
+use super::store::StoreError;
 use crate::command::LogArgs;
+
+/// How long an agent waits for the one before it to end; then the container is started again. Nobody asks its probes meanwhile.
+const FREE_LIMIT: Duration = Duration::from_secs(90);
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Runs one MySQL server and takes it into its group.
 #[derive(Debug, Parser)]
@@ -77,7 +84,11 @@ pub fn run(cli: Cli) -> ExitCode {
 async fn run_server(config: PathBuf) -> Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (core, requests) = Core::open(config)?;
+    let (core, requests) = tokio::select! {
+        opened = open(&config) => opened?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     let (handles, servers) = http::serve(&core)?;
     let serving: Vec<_> = servers.into_iter().map(tokio::spawn).collect();
     let (stop, stopped) = oneshot::channel();
@@ -100,6 +111,26 @@ async fn run_server(config: PathBuf) -> Result<()> {
         server.await.context("a server ended unexpectedly")??;
     }
     ended.context("the agent ended unexpectedly")?
+}
+
+/// Waits until the volume is free.
+async fn open(config: &Path) -> Result<(Arc<Core>, mpsc::Receiver<Request>)> {
+    let deadline = tokio::time::Instant::now() + FREE_LIMIT;
+    let mut told = false;
+    loop {
+        match Core::open(config.to_path_buf()) {
+            Err(error)
+                if matches!(error.downcast_ref(), Some(StoreError::Held { .. }))
+                    && tokio::time::Instant::now() < deadline =>
+            {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(error = format!("{error:#}"), "waiting for the volume");
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// Copies this program, under its name, executable for all. Whole or not at all.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What one agent is told. Paths are absolute.
+/// What one agent is told. Paths of files and folders are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
@@ -14,7 +14,7 @@ pub struct Config {
     pub volume: PathBuf,
     /// A folder for the socket, the option file and the process id. It may be empty at each start.
     pub run_folder: PathBuf,
-    /// The server's program.
+    /// The server's program: a path, or a name that is looked for in `PATH`.
     #[serde(default = "mysqld")]
     pub mysqld: PathBuf,
     /// The identity of the pod.
@@ -182,7 +182,7 @@ pub const SETTINGS: &[&str] = &[
 ];
 
 fn mysqld() -> PathBuf {
-    PathBuf::from("/usr/sbin/mysqld")
+    PathBuf::from("mysqld")
 }
 fn port() -> u16 {
     3306

@@ -37,6 +37,7 @@ impl Paths {
 /// What every member has. The two for full-text search are part of how the shop's index is defined.
 const FIXED: &str = "\
 mysqlx=OFF
+secure_file_priv=NULL
 local_infile=OFF
 skip_name_resolve=ON
 plugin_load_add=group_replication.so

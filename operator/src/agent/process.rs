@@ -53,6 +53,8 @@ pub async fn initialise(config: &Config) -> Result<()> {
             "--innodb-doublewrite=OFF",
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-flush-method=nosync",
+            // The folder that is compiled in need not exist in the image.
+            "--secure-file-priv=NULL",
         ])
         .arg(format!("--datadir={}", paths.new_data.display()))
         .arg(format!("--init-file={}", statements.display()));

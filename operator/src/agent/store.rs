@@ -1,8 +1,9 @@
 //! What an agent keeps beside the server's data: one small file, replaced whole and synced before anything relies on it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -97,6 +98,8 @@ impl Kept {
 #[derive(Clone, Debug)]
 pub struct Store {
     folder: PathBuf,
+    /// Held for as long as the store is: of two agents on one volume only one works.
+    _lock: Arc<File>,
 }
 
 /// What is kept cannot be read or written.
@@ -120,6 +123,12 @@ pub enum StoreError {
         /// Where and what.
         error: serde_json::Error,
     },
+    /// Another agent is at work on it: the pod before this one has not ended yet.
+    #[error("{path} is held by another agent, which has not ended yet")]
+    Held {
+        /// The file that is locked.
+        path: PathBuf,
+    },
 }
 
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
@@ -131,12 +140,26 @@ impl Store {
     /// The store of a volume; its folder is made.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be made, or another agent holds it. A pod that is deleted by force is replaced before its
+    /// processes have ended.
     pub fn open(volume: &Path) -> Result<Self, StoreError> {
         let folder = volume.join("agent");
         fs::create_dir_all(&folder).map_err(io(&folder))?;
         sync_folder(volume)?;
-        Ok(Self { folder })
+        let path = folder.join("lock");
+        let lock = File::create(&path).map_err(io(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Held { path }),
+            // Some network file systems have no locks; the server has its own then.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, path = %path.display(), "the volume cannot be locked");
+            }
+        }
+        Ok(Self {
+            folder,
+            _lock: Arc::new(lock),
+        })
     }
 
     /// The folder.
@@ -191,7 +214,7 @@ pub fn sync_folder(path: &Path) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, Marker, Store};
+    use super::{Kept, Marker, Store, StoreError};
     use crate::agent::api::DataDirectory;
 
     fn folder(name: &str) -> std::path::PathBuf {
@@ -216,6 +239,22 @@ mod tests {
         assert_eq!(store.read().unwrap(), kept);
         std::fs::write(store.folder().join("state.json"), b"{\"marker\":").unwrap();
         assert!(store.read().unwrap_err().to_string().contains("damaged"));
+        std::fs::remove_dir_all(volume).unwrap();
+    }
+
+    #[test]
+    fn two_agents_do_not_work_on_one_volume() {
+        let volume = folder("lock");
+        let first = Store::open(&volume).unwrap();
+        assert!(matches!(
+            Store::open(&volume),
+            Err(StoreError::Held { .. })
+        ));
+        let copy = first.clone();
+        drop(first);
+        assert!(Store::open(&volume).is_err());
+        drop(copy);
+        Store::open(&volume).unwrap();
         std::fs::remove_dir_all(volume).unwrap();
     }
 

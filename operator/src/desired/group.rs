@@ -227,7 +227,8 @@ fn configuration(plan: &Plan<'_>, managed: &ManagedDatabase, group: &Group) -> V
     json!({
         "volume": "/var/lib/mysql",
         "runFolder": "/run/mysqld",
-        "mysqld": "/usr/sbin/mysqld",
+        // Images differ in where it is.
+        "mysqld": "mysqld",
         "port": PORT,
         "peers": peers,
         "apiListen": format!("0.0.0.0:{AGENT_PORT}"),

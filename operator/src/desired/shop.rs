@@ -412,6 +412,8 @@ fn members(
     pod: &mut Pod,
 ) {
     let owner = &plan.shop.owner;
+    // One that is to go may be the primary until it has gone.
+    let members = members.max(plan.stage.group.replicas.unwrap_or(0));
     let hosts: Vec<String> = (0..members)
         .map(|ordinal| format!("{}:{}", group::host(owner, ordinal), group::PORT))
         .collect();

@@ -1,3 +1,5 @@
+mod group;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy};
@@ -575,38 +577,4 @@ fn every_field_of_the_spec_has_an_effect() {
         }
     }
     assert!(without.is_empty(), "fields without effect: {without:?}");
-}
-
-/// What is rendered for members is what their agent takes, once the init container has added what differs between them.
-#[test]
-fn the_agent_takes_its_configuration() {
-    let objects = settled(&grouped());
-    let map = objects
-        .iter()
-        .find(|object| object.key.kind == Kind::ConfigMap && object.key.name == "demo-database")
-        .unwrap();
-    let text = map.body["data"]["agent.json"].as_str().unwrap();
-    let mut configuration: Value = serde_json::from_str(text).unwrap();
-    for (field, value) in [
-        ("podUid", json!("uid")),
-        ("ordinal", json!(1)),
-        ("serverId", json!(2)),
-        (
-            "host",
-            json!("demo-database-1.demo-database-members.shops.svc"),
-        ),
-        ("admin", json!("10.0.0.7:33062")),
-    ] {
-        configuration[field] = value;
-    }
-    configuration["endpointSlice"]["address"] = json!("10.0.0.7");
-    configuration["endpointSlice"]["podName"] = json!("demo-database-1");
-    let read: crate::agent::config::Config = serde_json::from_value(configuration).unwrap();
-    read.check().unwrap();
-    assert!(
-        read.peers
-            .iter()
-            .any(|peer| peer.mysql == format!("{}:{}", read.host, read.port))
-    );
-    assert_eq!(read.settings["long_query_time"], "2");
 }
