@@ -246,10 +246,7 @@ mod tests {
     fn two_agents_do_not_work_on_one_volume() {
         let volume = folder("lock");
         let first = Store::open(&volume).unwrap();
-        assert!(matches!(
-            Store::open(&volume),
-            Err(StoreError::Held { .. })
-        ));
+        assert!(matches!(Store::open(&volume), Err(StoreError::Held { .. })));
         let copy = first.clone();
         drop(first);
         assert!(Store::open(&volume).is_err());

@@ -89,9 +89,17 @@ pub fn encode(body: &Bytes, content_type: &str, encoding: Encoding) -> Option<By
         Encoding::Gzip => gzip(body),
         Encoding::Brotli => brotli_bytes(body),
         // Writing to memory does not fail.
-        Encoding::Zstd => zstd::bulk::compress(body, 9).ok()?,
+        Encoding::Zstd => zstd::bulk::compress(body, 6).ok()?,
     };
     (coded.len() < body.len()).then(|| Bytes::copy_from_slice(&coded))
+}
+
+/// The body of which [`Encoding::Zstd`] made `packed`, of that length.
+///
+/// # Errors
+/// When it is not so.
+pub fn unpack(packed: &[u8], length: usize) -> std::io::Result<Bytes> {
+    zstd::bulk::decompress(packed, length).map(Bytes::from)
 }
 
 fn gzip(body: &[u8]) -> Vec<u8> {

@@ -187,7 +187,7 @@ mod tests {
         open.send(()).expect("the flight waits");
         for asking in asking {
             let (page, _) = asking.await.expect("joined").expect("made");
-            assert_eq!(page.draft.body, "made");
+            assert_eq!(page.plain(), "made");
         }
         assert_eq!(begun.load(Ordering::SeqCst), 1);
     }
@@ -214,12 +214,9 @@ mod tests {
             .run("key", 2, LONG, async { Ok((page("new"), Source::Made)) })
             .await
             .expect("made");
-        assert_eq!(second.0.draft.body, "new");
+        assert_eq!(second.0.plain(), "new");
         open.send(()).expect("the first still waits");
-        assert_eq!(
-            first.await.expect("joined").expect("made").0.draft.body,
-            "old"
-        );
+        assert_eq!(first.await.expect("joined").expect("made").0.plain(), "old");
         assert!(flights.under_way.lock().expect("lock").is_empty());
     }
 

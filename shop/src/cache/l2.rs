@@ -177,7 +177,7 @@ impl L2 {
         };
         let lifetime = u64::try_from(page.fresh_for().as_millis()).unwrap_or(u64::MAX);
         // What its own address keeps right for ever is cheap to make again.
-        if page.draft.body.len() <= MAXIMUM_BODY
+        if page.length() <= MAXIMUM_BODY
             && lifetime > 0
             && page.draft.lifetime != LifetimeClass::Immutable
         {
@@ -232,12 +232,12 @@ fn encode(page: &Page) -> Vec<u8> {
         location: page.draft.location.clone(),
         link: page.draft.link.clone(),
     };
-    let mut bytes = Vec::with_capacity(page.draft.body.len() + 512);
+    let mut bytes = Vec::with_capacity(page.length() + 512);
     // A head of strings and numbers always serialises; an empty one does not decode, and is a miss.
     let head = serde_json::to_vec(&head).unwrap_or_default();
     bytes.extend_from_slice(&u32::try_from(head.len()).unwrap_or(0).to_be_bytes());
     bytes.extend_from_slice(&head);
-    bytes.extend_from_slice(&page.draft.body);
+    bytes.extend_from_slice(&page.plain());
     bytes
 }
 

@@ -11,6 +11,9 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 use super::encode::{self, Encoding};
 use crate::edge::tags::TagSet;
 
+/// Bodies from this length on are packed while nobody asks for them as they are, in bytes. Smaller ones are not worth the time.
+const PACKED_FROM: usize = 8 << 10;
+
 /// How long answers of a kind live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum LifetimeClass {
@@ -77,7 +80,7 @@ pub struct Draft {
 /// An answer as it is kept.
 #[derive(Debug)]
 pub struct Page {
-    /// What it consists of. Its tags are already those of the answer.
+    /// What it consists of, without the body, which [`Page::plain`] gives. Its tags are already those of the answer.
     pub draft: Draft,
     /// The sequence of the invalidation log at which its filling began.
     pub made_at: i64,
@@ -88,6 +91,9 @@ pub struct Page {
     checked_at: AtomicI64,
     fresh_until: Instant,
     stale_until: Instant,
+    length: usize,
+    /// The plain body. Of a large one that can be packed it is made from that when somebody takes no coding: an edge takes gzip.
+    plain: OnceLock<Bytes>,
     encoded: [OnceLock<Option<Bytes>>; 3],
     header: OnceLock<crate::web::respond::Prepared>,
 }
@@ -106,15 +112,27 @@ impl Page {
     #[must_use]
     pub fn with_lifetime(mut draft: Draft, sequence: i64, mut fresh_for: Duration) -> Self {
         draft.tags = std::mem::take(&mut draft.tags).for_answer();
-        // What made it had room to spare, which would be kept as long as the page.
-        draft.body = Bytes::copy_from_slice(&draft.body);
         if let Some(until) = draft.valid_until {
             let left = until - OffsetDateTime::now_utc();
             fresh_for = fresh_for.min(Duration::try_from(left).unwrap_or(Duration::ZERO));
         }
         let now = Instant::now();
+        let body = std::mem::take(&mut draft.body);
+        let packed = (body.len() >= PACKED_FROM)
+            .then(|| encode::encode(&body, draft.content_type, Encoding::Zstd))
+            .flatten();
+        let encoded = [const { OnceLock::new() }; 3];
+        let plain = OnceLock::new();
+        if packed.is_some() {
+            let [_, _, zstd] = &encoded;
+            let _ = zstd.set(packed);
+        } else {
+            // What made it had room to spare, which would be kept as long as the page.
+            let _ = plain.set(Bytes::copy_from_slice(&body));
+        }
         Self {
-            digest: xxh3_128(&draft.body),
+            digest: xxh3_128(&body),
+            length: body.len(),
             tag_hashes: draft
                 .tags
                 .iter()
@@ -124,7 +142,8 @@ impl Page {
             checked_at: AtomicI64::new(sequence),
             fresh_until: now + fresh_for,
             stale_until: now + fresh_for + draft.lifetime.stale_for(),
-            encoded: [const { OnceLock::new() }; 3],
+            plain,
+            encoded,
             header: OnceLock::new(),
             draft,
         }
@@ -169,6 +188,30 @@ impl Page {
         self.checked_at.fetch_max(sequence, Ordering::AcqRel);
     }
 
+    /// The length of the plain body.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The plain body.
+    #[must_use]
+    pub fn plain(&self) -> Bytes {
+        self.plain.get().cloned().unwrap_or_else(|| self.unpacked())
+    }
+
+    fn unpacked(&self) -> Bytes {
+        let [_, _, zstd] = &self.encoded;
+        let packed = zstd.get().and_then(Option::as_ref);
+        packed.map_or_else(Bytes::new, |packed| {
+            encode::unpack(packed, self.length).unwrap_or_else(|error| {
+                // Memory that changes by itself.
+                tracing::error!(%error, "an answer that was packed cannot be unpacked");
+                Bytes::new()
+            })
+        })
+    }
+
     /// The body in an encoding, made at first use; the plain body where encoding does not make it smaller.
     #[must_use]
     pub fn body(&self, encoding: Encoding) -> (Bytes, Encoding) {
@@ -179,11 +222,14 @@ impl Page {
             Encoding::Zstd => self.encoded.get(2),
         };
         slot.and_then(|slot| {
-            slot.get_or_init(|| encode::encode(&self.draft.body, self.draft.content_type, encoding))
+            slot.get_or_init(|| encode::encode(&self.plain(), self.draft.content_type, encoding))
                 .clone()
         })
         .map_or_else(
-            || (self.draft.body.clone(), Encoding::Identity),
+            || {
+                let plain = self.plain.get_or_init(|| self.unpacked());
+                (plain.clone(), Encoding::Identity)
+            },
             |body| (body, encoding),
         )
     }
@@ -191,7 +237,7 @@ impl Page {
     /// Bytes that it takes in memory, with room for its encoded forms.
     #[must_use]
     pub fn weight(&self) -> usize {
-        let body = self.draft.body.len();
+        let body = self.length;
         512 + if encode::is_compressible(self.draft.content_type) {
             body + body * 3 / 4
         } else {
@@ -204,4 +250,55 @@ impl Page {
 #[must_use]
 pub fn hash_tag(tag: &str) -> u64 {
     xxh3_64(tag.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(body: &str) -> Page {
+        let draft = Draft {
+            status: 200,
+            content_type: "text/html; charset=utf-8",
+            body: Bytes::from(body.to_owned()),
+            tags: TagSet::new(),
+            lifetime: LifetimeClass::Content,
+            valid_until: None,
+            location: None,
+            link: None,
+        };
+        Page::new(draft, 1)
+    }
+
+    #[test]
+    fn a_large_body_is_kept_packed_until_somebody_takes_it_plain() {
+        let body = "<p>a row of the table</p>".repeat(1000);
+        let page = page(&body);
+        assert!(page.plain.get().is_none());
+        assert_eq!(page.plain(), body);
+        let (gzip, encoding) = page.body(Encoding::Gzip);
+        assert_eq!(encoding, Encoding::Gzip);
+        assert!(gzip.len() < body.len());
+        assert!(page.plain.get().is_none(), "an edge takes gzip");
+        for _ in 0..2 {
+            assert_eq!(
+                page.body(Encoding::Identity),
+                (Bytes::from(body.clone()), Encoding::Identity)
+            );
+        }
+        assert!(page.plain.get().is_some());
+        assert_eq!(page.length(), body.len());
+    }
+
+    #[test]
+    fn what_cannot_be_packed_is_kept_as_it_is() {
+        for body in ["short", ""] {
+            let page = page(body);
+            assert_eq!(
+                page.body(Encoding::Gzip),
+                (Bytes::from(body), Encoding::Identity)
+            );
+            assert_eq!(page.plain(), body);
+        }
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use sqlx::MySqlConnection;
 
 use super::model::{MAX_BUCKETS, NotReserved, OWN_ROW, SoldOut, first_bucket, in_order};
@@ -12,6 +11,11 @@ use crate::outbox;
 
 const BUCKETS: &str = "SELECT s.variant_id, s.buckets FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) wanted \
      STRAIGHT_JOIN stock s ON s.variant_id = wanted.id";
+
+/// A popular product is mostly bought alone, and then each order's share of the processors counts.
+const BUCKETS_OF_ONE: &str = "SELECT variant_id, buckets FROM stock WHERE variant_id = ?";
+
+const RESERVE_ONE: &str = "INSERT INTO stock_reservation (order_id, variant_id, bucket, quantity, state) VALUES (?, ?, ?, ?, 'held')";
 
 const RESERVE: &str = "INSERT INTO stock_reservation (order_id, variant_id, bucket, quantity, state) \
      SELECT ?, j.variant_id, j.bucket, j.quantity, 'held' FROM JSON_TABLE(?, '$[*]' COLUMNS ( \
@@ -68,7 +72,9 @@ const ALLOCATE: &str =
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[
     ("stock_buckets_of", BUCKETS),
+    ("stock_buckets_of_one", BUCKETS_OF_ONE),
     ("stock_reserve", RESERVE),
+    ("stock_reserve_one", RESERVE_ONE),
     ("stock_hold", HOLD),
     ("stock_hold_bucket", HOLD_BUCKET),
     ("stock_give_back", GIVE_BACK),
@@ -95,8 +101,11 @@ pub async fn hold(
 ) -> Result<Result<(), SoldOut>, sqlx::Error> {
     let wanted = in_order(lines);
     let ids: Vec<i64> = wanted.keys().copied().collect();
-    let buckets: BTreeMap<i64, i16> = sqlx::query_as::<_, (i64, i16)>(BUCKETS)
-        .bind(json_list(&ids)?)
+    let asked = match ids.as_slice() {
+        [id] => sqlx::query_as::<_, (i64, i16)>(BUCKETS_OF_ONE).bind(*id),
+        ids => sqlx::query_as(BUCKETS).bind(json_list(ids)?),
+    };
+    let buckets: BTreeMap<i64, i16> = asked
         .fetch_all(&mut *connection)
         .await?
         .into_iter()
@@ -145,13 +154,17 @@ pub async fn hold(
 async fn reserve(
     connection: &mut MySqlConnection,
     order_id: i64,
-    rows: &[impl Serialize],
+    rows: &[(i64, i16, i64)],
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(RESERVE)
-        .bind(order_id)
-        .bind(json_list(rows)?)
-        .execute(connection)
-        .await?;
+    let statement = match rows {
+        [(variant_id, bucket, quantity)] => sqlx::query(RESERVE_ONE)
+            .bind(order_id)
+            .bind(*variant_id)
+            .bind(*bucket)
+            .bind(*quantity),
+        rows => sqlx::query(RESERVE).bind(order_id).bind(json_list(rows)?),
+    };
+    statement.execute(connection).await?;
     Ok(())
 }
 

@@ -49,7 +49,8 @@ pub async fn run(bed: &Bed<'_>) -> Result<Measure> {
     }
     // An edge that has just started keeps nothing for long: what was purged before it came may not have reached the shop yet.
     wait_until("the edge to keep what it has", LIMIT, async || {
-        let answer = crate::http::client().get(&urls[0]).send().await?;
+        let asked = crate::http::client().get(&urls[0]);
+        let answer = asked.header("accept-encoding", "gzip").send().await?;
         let status = answer.headers().get("cache-status");
         let status = status
             .and_then(|status| status.to_str().ok())
