@@ -560,29 +560,34 @@ pub async fn erase(state: State, signed_in: SignedIn, body: Json<ConfirmBody>) -
 
 /// The routes of accounts.
 #[derive(Debug, OpenApi)]
-#[openapi(modifiers(&BySession), paths(
-    session, register, verify, login, second_factor, logout, reset_request, reset, me, patch_me, move_me,
-    put_password, sessions, end_sessions, end_session, begin_totp, confirm_totp, end_totp, recovery_codes,
-    addresses, add_address, put_address, delete_address, export, erase
+#[openapi(paths(
+    session,
+    register,
+    verify,
+    login,
+    second_factor,
+    logout,
+    reset_request,
+    reset,
+    me,
+    patch_me,
+    move_me,
+    put_password,
+    sessions,
+    end_sessions,
+    end_session,
+    begin_totp,
+    confirm_totp,
+    end_totp,
+    recovery_codes,
+    addresses,
+    add_address,
+    put_address,
+    delete_address,
+    export,
+    erase
 ))]
 pub struct AccountApi;
-
-/// Adds the scheme that the routes name.
-struct BySession;
-
-impl utoipa::Modify for BySession {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-        let key = ApiKeyValue::with_description(
-            "__Host-panono-session",
-            "the session of a customer; `panono-session` where the shop is not behind TLS",
-        );
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(key)));
-    }
-}
 
 /// Mounts the routes.
 pub fn routes(config: &mut ServiceConfig) {

@@ -11,7 +11,14 @@ use super::page::{Page, Query, limit};
 use super::token::demand;
 use super::{AdminState, Answer};
 use crate::outbox::dead::{self, DeadLetter};
-use crate::web::error::Problem;
+use crate::web::error::{ApiError, Code, Problem};
+
+const TOPIC_FORM: &str = "must be the name of a topic, such as mail";
+
+/// Whether a text can be the name of a topic. Of one that is not ASCII the database would not know how to compare it.
+fn is_topic(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
 
 /// Filters of the list of dead letters.
 #[derive(Debug, Clone, Deserialize, utoipa::IntoParams)]
@@ -41,6 +48,11 @@ pub async fn list(
         after,
     } = query.into_inner();
     let limit = limit(asked)?;
+    if topic.as_deref().is_some_and(|topic| !is_topic(topic)) {
+        return Err(ApiError::new(Code::InvalidRequest)
+            .field("topic", TOPIC_FORM)
+            .into());
+    }
     let list = Query::new("dead-letters", &topic);
     let before = list.after(after.as_deref())?.unwrap_or(i64::MAX);
     let rows = state
@@ -87,10 +99,8 @@ pub struct ReplayTopic {
 impl FromBody for ReplayTopic {
     fn read(object: &mut Object<'_>) -> Option<Self> {
         let topic = object.required("topic", |value| match value.as_str() {
-            Some(topic) if (1..=32).contains(&topic.len()) && topic.is_ascii() => {
-                Ok(topic.to_owned())
-            }
-            _ => Err("must be the name of a topic, such as mail".to_owned()),
+            Some(topic) if is_topic(topic) => Ok(topic.to_owned()),
+            _ => Err(TOPIC_FORM.to_owned()),
         });
         Some(Self { topic: topic? })
     }

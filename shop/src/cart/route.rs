@@ -338,27 +338,9 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/api/v1/carts/{id}/merge").route(web::post().to(merge)));
 }
 
-/// Adds the scheme of sessions.
-struct Session;
-
-impl utoipa::Modify for Session {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
-        let key = ApiKeyValue::with_description(
-            "__Host-panono-session",
-            "The session of an account, as signing in sets it; without TLS its name is `panono-session`",
-        );
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(key)));
-    }
-}
-
 /// The description of the cart's API.
 #[derive(utoipa::OpenApi)]
 #[openapi(
-    modifiers(&Session),
     tags((name = "carts", description = "Carts. Who knows the id of a cart that belongs to no account may use it; that of an account is open to its session alone")),
     paths(create, get, patch, put_line, delete_line, add_coupon, delete_coupon, seen, requirements, merge)
 )]

@@ -20,7 +20,7 @@ pub(super) async fn build(
         Route::SitemapIndex => documents::sitemap_index(public, connection).await,
         Route::Sitemap(name) => documents::sitemap(public, connection, name).await,
         Route::Robots => Ok(documents::robots(public)),
-        Route::OpenApi => documents::open_api(),
+        Route::OpenApi => documents::open_api(public),
         Route::Asset(asset) => Ok(documents::asset(asset)),
         Route::Favicon => Ok(documents::favicon()),
     }

@@ -12,6 +12,7 @@ use crate::edge::tags::{Tag, TagSet};
 use crate::storefront::assets::{Asset, assets};
 use crate::storefront::seo::{self, sitemap};
 use crate::storefront::urls::Urls;
+use crate::web::private::cookie::Cookies;
 
 /// Products read from the database at once for a sitemap.
 const BATCH: u32 = 5_000;
@@ -69,8 +70,9 @@ pub(super) fn favicon() -> Draft {
     }
 }
 
-pub(super) fn open_api() -> Result<Draft, BuildError> {
-    let text = serde_json::to_vec_pretty(&api::description())
+pub(super) fn open_api(public: &Public) -> Result<Draft, BuildError> {
+    let cookies = Cookies::for_origin(&public.site.origin);
+    let text = serde_json::to_vec_pretty(&api::description(cookies))
         .map_err(|error| BuildError::Write(Box::new(error)))?;
     Ok(draft("application/json", text))
 }

@@ -1,6 +1,7 @@
 //! The description of the whole API, public and of the staff (OpenAPI 3.1).
 
 use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{Content, ContentBuilder, PathItem, Ref, RefOr, Response, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
@@ -9,6 +10,7 @@ use crate::admin::openapi::AdminApi;
 use crate::checkout::openapi::CheckoutApi;
 use crate::fulfilment::openapi::FulfilmentApi;
 use crate::web::error::Problem;
+use crate::web::private::cookie::Cookies;
 
 const JSON: &str = "application/json";
 const PROBLEM: &str = "application/problem+json";
@@ -44,15 +46,24 @@ const PROBLEM: &str = "application/problem+json";
 )]
 struct PublicApi;
 
-/// The description of the whole API.
+/// The description of the whole API, of a shop whose cookies have these names.
 #[must_use]
-pub fn description() -> utoipa::openapi::OpenApi {
+pub fn description(cookies: Cookies) -> utoipa::openapi::OpenApi {
     let mut description = PublicApi::openapi();
     description.merge(AdminApi::openapi());
     description.merge(crate::cart::route::CartApi::openapi());
     description.merge(CheckoutApi::openapi());
     description.merge(FulfilmentApi::openapi());
     description.merge(crate::accounts::api::AccountApi::openapi());
+    let session = ApiKeyValue::with_description(
+        cookies.session_name(),
+        "The session of an account, as signing in sets it. Its name is `__Host-panono-session` where the shop is behind TLS, and \
+         `panono-session` where it is not",
+    );
+    description
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(session)));
     for (path, item) in &mut description.paths.paths {
         for (method, operation) in operations(item) {
             operation.operation_id = Some(operation_id(method, path));
@@ -111,6 +122,7 @@ const MOVED: &str = "Moved";
 const INVALID: &str = "InvalidRequest";
 const MISSING: &str = "NotFound";
 const GONE: &str = "Gone";
+const LONG: &str = "UriTooLong";
 const AWAY: &str = "Unavailable";
 
 impl Modify for Problems {
@@ -124,7 +136,7 @@ impl Modify for Problems {
                 .content(PROBLEM, content)
                 .build()
         };
-        let responses: [(&str, Response); 5] = [
+        let responses: [(&str, Response); 6] = [
             (
                 MOVED,
                 Response::new(
@@ -137,6 +149,10 @@ impl Modify for Problems {
             ),
             (MISSING, problem("Nothing that is public has this slug")),
             (GONE, problem("What had this slug was taken away for good")),
+            (
+                LONG,
+                problem("The address is longer than any that means something here"),
+            ),
             (
                 AWAY,
                 problem(
@@ -163,6 +179,7 @@ impl Modify for Problems {
                 };
                 add("301", MOVED);
                 add("400", INVALID);
+                add("414", LONG);
                 add("503", AWAY);
                 if may_miss {
                     add("404", MISSING);
