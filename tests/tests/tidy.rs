@@ -266,7 +266,13 @@ fn tests_are_run_and_wait_for_conditions() {
     let ignore = concat!("#[", "ignore");
     let sleeps = [concat!("sl", "eep("), concat!("sl", "eep_until(")];
     let mut places = Vec::new();
-    for folder in ["tests", "shop/src", "operator/src", "crds/src"] {
+    for folder in [
+        "tests",
+        "shop/src",
+        "operator/src",
+        "crds/src",
+        "pictures/src",
+    ] {
         for file in sources(folder).iter().filter(|file| file.is_rust()) {
             let is_test = file.path.starts_with("tests/tests/");
             for (at, line) in file.lines() {

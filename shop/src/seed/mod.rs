@@ -4,7 +4,6 @@ pub mod demo;
 pub mod demo_products;
 pub mod generate;
 pub mod pages;
-pub mod pictures;
 pub mod selling;
 pub mod store;
 pub mod words;
@@ -184,10 +183,10 @@ async fn draw(
     let mut stored = Vec::new();
     let screen = Screen::new(u64::try_from(wanted.len()).unwrap_or(u64::MAX));
     for (name, number) in wanted {
-        let Some(kind) = pictures::Kind::from_name(&name) else {
+        let Some(kind) = panono_pictures::Kind::from_name(&name) else {
             continue;
         };
-        let bytes = tokio::task::spawn_blocking(move || pictures::jpeg(kind, number))
+        let bytes = tokio::task::spawn_blocking(move || panono_pictures::jpeg(kind, number))
             .await
             .map_err(|_| SeedError::Database(DbError::Aborted))?
             .map_err(|source| SeedError::Draw { source })?;

@@ -3,6 +3,8 @@
 //! A picture is a still life: one object of simple solids on a table before a wall, in soft light. Everything follows
 //! from the object's kind and a number, by additions, multiplications, divisions and square roots alone, so that the
 //! same kind and number give the same pixels everywhere.
+//!
+//! It is a crate of its own so that it is optimised also where the rest is not: a demo waits for its pictures.
 
 mod objects;
 mod paint;
