@@ -30,6 +30,12 @@ agree() {
       FROM performance_schema.replication_group_members") == "$1 1 $1" ]] || return 1
   done
 }
+# leads: clients of the Service for writes reach the primary, as the members see it.
+leads() {
+  local primary
+  primary=$(sql 0 "SELECT MEMBER_HOST FROM performance_schema.replication_group_members WHERE MEMBER_ROLE = 'PRIMARY'")
+  [[ $(k get endpointslice "$name-db-rw" -o jsonpath='{.endpoints[0].targetRef.name}') == "${primary%%.*}" ]]
+}
 redundant() { k wait --for=condition=DatabaseRedundant "shop/$name" --timeout=1s; }
 
 # buy: orders, one after the other; each number that was told is noted with the time, in milliseconds.
@@ -67,6 +73,7 @@ while_buying() {
   "$@"
   until_so 600 "$members members that agree" agree "$members"
   until_so 120 "the Shop says that all members are there" redundant
+  until_so 30 "the Service for writes leads to the primary" leads
   echo "all members were there after $((SECONDS - started)) s"
   until_so 120 "further orders" bought $(($(wc -l <"$work/orders") + 10))
   touch "$work/stop"
@@ -96,8 +103,7 @@ imported() { ask /api/v1/catalog/products/e2e-mug | grep -q 'E2E-MUG'; }
 until_so 60 "what was imported is there" imported
 number=$(order 2) || fail "no order"
 echo "order $number"
-[[ $(k get endpointslice "$name-db-rw" -o jsonpath='{.endpoints[0].targetRef.name}') == "$(status primary)" ]] ||
-  fail "the Service for writes does not lead to the primary"
+until_so 30 "the Service for writes leads to the primary" leads
 
 primary_changes() {
   local before=$1
@@ -113,6 +119,7 @@ delete_primary() {
 }
 while_buying 3 "the primary's pod is deleted" delete_primary
 while_buying 3 "the primary's pod is killed" delete_primary --grace-period=0 --force
+while_buying 3 "all members are killed at once" k delete pod -l "panono.dev/shop=$name,panono.dev/component=database" --grace-period=0 --force
 
 action() {
   k create -f - <<ACTION
@@ -143,7 +150,20 @@ has_setting() {
     [[ $(sql "$member" 'SELECT @@GLOBAL.long_query_time = 3') == 1 ]] || return 1
   done
 }
-while_buying 3 "a setting that replaces all members" set_up
+while_buying 3 "a setting is changed" set_up
+
+pods() { k get pods -l "panono.dev/shop=$name,panono.dev/component=database" -o jsonpath='{.items[*].metadata.uid}'; }
+restart() {
+  local before
+  before=$(pods)
+  action restart '"restart": {"component": "Database"}'
+  until_so 600 "all members were replaced" replaced "$before"
+}
+replaced() {
+  local pod
+  for pod in $1; do [[ $(pods) != *"$pod"* ]] || return 1; done
+}
+while_buying 3 "all members are restarted, one by one" restart
 ready 300
 
 operators() {
@@ -161,9 +181,11 @@ without_operator() {
 while_buying 3 "the primary's pod is deleted, and there is no operator" without_operator
 
 say "the Shop is deleted, and made again"
+started=$SECONDS
 k delete shop "$name" --wait
 no_pods() { [[ -z $(k get pods -l "panono.dev/shop=$name" -o name) ]]; }
 until_so 300 "all pods are gone" no_pods
+echo "all pods were gone after $((SECONDS - started)) s"
 started=$SECONDS
 apply_shop
 until_so 600 "three members that agree" agree 3

@@ -27,6 +27,8 @@ const JOIN_PAUSE: Duration = Duration::from_millis(800);
 const BLIND_AFTER: Duration = Duration::from_secs(30);
 /// A member that lost its majority and does not even answer its agent is killed so long after it should have closed its doors.
 const HARD_AFTER: Duration = Duration::from_secs(5);
+/// After so many ends in a row others are told.
+const CRASHES: u32 = 3;
 /// How long the server may take to shut down.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(90);
 /// Between two looks whether certificates were replaced.
@@ -217,6 +219,15 @@ impl Driver {
         self.start_at = Instant::now() + pause;
         self.join_at = Instant::now();
         self.minority_since = None;
+        if self.ends >= CRASHES
+            && let Ok(status) = &ended
+        {
+            let words = format!(
+                "mysqld ended with {status}, {} times in a row; the log of the pod tells why",
+                self.ends
+            );
+            self.core.update(|moment| moment.join_error = Some(words));
+        }
         match ended {
             Ok(status) => tracing::warn!(%status, ?pause, "mysqld ended; it is started again"),
             Err(error) => tracing::error!(error = format!("{error:#}"), "mysqld was lost"),

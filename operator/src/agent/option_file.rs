@@ -294,7 +294,30 @@ pub fn account_statements(secret: &Secret, grants: &[String], require: &str) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::quoted;
+    use super::{option_file, quoted};
+    use crate::agent::config::Config;
+
+    /// Images differ in the folders that they have: nothing is taken from what is compiled into the server.
+    #[test]
+    fn every_folder_is_one_of_ours() {
+        let config: Config = serde_json::from_str(
+            r#"{"volume": "/v", "runFolder": "/r", "podUid": "p", "ordinal": 0, "serverId": 1, "host": "h", "peers": [],
+            "apiListen": "0.0.0.0:1", "probeListen": "0.0.0.0:2", "tls": {"ca": "/c", "certificate": "/c", "key": "/c"},
+            "adminAccount": {"user": "a", "passwordFile": "/p"}, "replicationAccount": {"user": "r", "passwordFile": "/p"},
+            "bufferPoolMib": 128}"#,
+        )
+        .unwrap();
+        let text = option_file(&config, false);
+        for line in [
+            "datadir=/v/data",
+            "socket=/r/mysqld.sock",
+            "pid_file=/r/mysqld.pid",
+            "secure_file_priv=NULL",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}");
+        }
+        assert_eq!(config.mysqld.to_str(), Some("mysqld"));
+    }
 
     #[test]
     fn texts_end_where_they_should() {

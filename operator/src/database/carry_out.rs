@@ -200,6 +200,15 @@ fn gather(look: Look<'_>, seen: &Seen, now: Timestamp) -> (Evidence, Vec<(String
             .iter()
             .map(|(ordinal, status)| (*ordinal, answer(status)))
             .collect(),
+        said: seen
+            .statuses
+            .iter()
+            .filter_map(|(ordinal, status)| {
+                let words = status.join_error.as_ref()?;
+                // The whole is in the pod's log.
+                Some((*ordinal, words.chars().take(300).collect()))
+            })
+            .collect(),
         orders,
         waited_long,
         overdue,

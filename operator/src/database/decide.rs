@@ -425,9 +425,10 @@ fn bootstrapping(evidence: &Evidence, group: &str, bootstrap: &BootstrapStatus) 
         });
     }
     match beginner {
-        Some(answer) if interrupted && !outage::at_rest(answer.state) => Step::Wait(format!(
-            "Member {}, which makes the group, is {:?}",
-            bootstrap.ordinal, answer.state
+        Some(answer) if !outage::at_rest(answer.state) => Step::Wait(format!(
+            "Member {}, which makes the group, is {}",
+            bootstrap.ordinal,
+            evidence.about(bootstrap.ordinal)
         )),
         Some(answer) if interrupted || answer.data == Data::Fresh => {
             if answer.pod_uid == bootstrap.pod_uid {

@@ -19,6 +19,8 @@ pub struct Evidence {
     pub pods: BTreeMap<u32, Pod>,
     /// What members said. Who did not answer, or not in time, is not here.
     pub answers: BTreeMap<u32, Answer>,
+    /// Why members are not in the group, in their own words. For people: nothing is decided on it.
+    pub said: BTreeMap<u32, String>,
     /// What was asked for and is not done.
     pub orders: Vec<Order>,
     /// Members that did not answer have been waited for long enough that a human should be told.
@@ -275,6 +277,16 @@ impl Evidence {
         match (primaries.next(), primaries.next()) {
             (Some((ordinal, _)), None) => Some(ordinal),
             _ => None,
+        }
+    }
+
+    /// How a member is, for people.
+    pub fn about(&self, ordinal: u32) -> String {
+        let state = self.answer(ordinal).map(|answer| answer.state);
+        let state = format!("{:?}", state.unwrap_or_default());
+        match self.said.get(&ordinal) {
+            Some(words) => format!("{state}: {words}"),
+            None => state,
         }
     }
 

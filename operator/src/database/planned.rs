@@ -125,7 +125,10 @@ fn proceed(evidence: &Evidence, group: &str, operation: &OperationStatus) -> Ste
                 ordinal,
                 operation.action.as_ref(),
             ),
-            Some(_) => wait("its pod is not in the group yet"),
+            Some(_) => wait(&format!(
+                "its pod is not in the group yet; it is {}",
+                evidence.about(ordinal)
+            )),
         },
         OperationKind::Switchover => {
             if evidence.primary(group) == Some(ordinal) {
@@ -392,12 +395,7 @@ fn is_downgrade(wanted: Version, running: Version) -> bool {
 fn rest(evidence: &Evidence, group: &str) -> Step {
     let missing = (0..evidence.record.replicas).find(|ordinal| !is_live(evidence, group, *ordinal));
     match missing {
-        Some(ordinal) => Step::Wait(format!(
-            "Member {ordinal} is {:?}",
-            evidence
-                .answer(ordinal)
-                .map_or(MemberState::Unknown, |answer| answer.state)
-        )),
+        Some(ordinal) => Step::Wait(format!("Member {ordinal} is {}", evidence.about(ordinal))),
         None if evidence.primary(group).is_none() => {
             Step::Wait("No member is known as the primary".to_owned())
         }

@@ -15,6 +15,8 @@ mod number {
     pub const READ_ONLY_MODE: u16 = 1836;
     /// `ER_SERVER_OFFLINE_MODE`
     pub const OFFLINE_MODE: u16 = 3032;
+    /// The member hands the primary's role over, and refuses every statement until it has (MySQL 8.4 "group_replication_set_as_primary").
+    pub const HANDING_OVER: u16 = 4094;
     /// `ER_RUN_HOOK_ERROR`: group replication refused the commit
     pub const HOOK_FAILED: u16 = 3100;
     /// `ER_TRANSACTION_ROLLBACK_DURING_COMMIT`: certification lost
@@ -94,18 +96,7 @@ pub fn server_number(error: &sqlx::Error) -> Option<u16> {
 #[must_use]
 pub fn classify(error: &sqlx::Error) -> Failure {
     match server_number(error) {
-        Some(number::DEADLOCK | number::LOCK_WAIT | number::ROLLED_BACK_AT_COMMIT) => {
-            Failure::Conflict
-        }
-        Some(
-            number::READ_ONLY
-            | number::READ_ONLY_MODE
-            | number::OFFLINE_MODE
-            | number::HOOK_FAILED
-            | number::TOO_MANY_CONNECTIONS,
-        ) => Failure::Moved,
-        Some(number::SHUTDOWN | number::INTERRUPTED) => Failure::Disconnected,
-        Some(_) => Failure::Permanent,
+        Some(number) => of_server(number),
         None => match error {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
@@ -116,6 +107,21 @@ pub fn classify(error: &sqlx::Error) -> Failure {
             | sqlx::Error::BeginFailed => Failure::Disconnected,
             _ => Failure::Permanent,
         },
+    }
+}
+
+/// What an error of the server means.
+fn of_server(number: u16) -> Failure {
+    match number {
+        number::DEADLOCK | number::LOCK_WAIT | number::ROLLED_BACK_AT_COMMIT => Failure::Conflict,
+        number::READ_ONLY
+        | number::READ_ONLY_MODE
+        | number::OFFLINE_MODE
+        | number::HANDING_OVER
+        | number::HOOK_FAILED
+        | number::TOO_MANY_CONNECTIONS => Failure::Moved,
+        number::SHUTDOWN | number::INTERRUPTED => Failure::Disconnected,
+        _ => Failure::Permanent,
     }
 }
 
@@ -179,6 +185,14 @@ mod tests {
         assert_eq!(classify(&io), Failure::Disconnected);
         assert_eq!(classify(&sqlx::Error::PoolTimedOut), Failure::Disconnected);
         assert_eq!(classify(&sqlx::Error::RowNotFound), Failure::Permanent);
+    }
+
+    #[test]
+    fn a_member_that_is_no_longer_the_primary_is_not_the_statements_fault() {
+        for number in [1290, 1836, 3032, 3100, 4094] {
+            assert_eq!(of_server(number), Failure::Moved, "{number}");
+        }
+        assert_eq!(of_server(1064), Failure::Permanent);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Members of a group with a majority, one after the other.
 
-use panono_crds::{MemberState, OperationKind, OperationStatus};
+use panono_crds::{DecisionPhase, MemberState, OperationKind, OperationStatus};
 
-use super::{OTHER, add, answer, hear, hold, operation, order, up};
+use super::{GROUP, OTHER, add, answer, hear, hold, new, operation, order, up};
+use crate::database::decide::{Step, decide};
 use crate::database::evidence::{Data, Evidence, Verb, Version};
 
 #[test]
@@ -395,4 +396,35 @@ fn the_primary_changes_when_asked() {
             "record done false",
         ),
     ]);
+}
+
+/// Whoever waits for a member is told what the member says of itself.
+#[test]
+fn why_a_member_is_out_is_told_in_its_own_words() {
+    let told = |mut evidence: Evidence| {
+        evidence.said.insert(2, "the disk is full".to_owned());
+        answer(&mut evidence, 2).state = MemberState::Starting;
+        match decide(&evidence) {
+            Step::Wait(words) => words,
+            other => panic!("{other:?}"),
+        }
+    };
+    let mut group = up();
+    answer(&mut group, 2).majority = false;
+    assert_eq!(told(group), "Member 2 is Starting: the disk is full");
+
+    let mut making = new();
+    making.record = up().record;
+    if let Some(bootstrap) = &mut making.record.bootstrap {
+        bootstrap.phase = DecisionPhase::InProgress;
+        bootstrap.ordinal = 2;
+        bootstrap.pod_uid = "pod-2".to_owned();
+        bootstrap.claim_uid = "claim-2".to_owned();
+    }
+    making.claims.get_mut(&2).unwrap().marker = Some(GROUP.to_owned());
+    // A command would be refused, and say less.
+    assert_eq!(
+        told(making),
+        "Member 2, which makes the group, is Starting: the disk is full"
+    );
 }
