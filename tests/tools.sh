@@ -222,10 +222,12 @@ set_valkey() { # valkey-server 8 or later, or redis-server 7 or later
   local found
   if found=$(in_path valkey-server) && version_at_least "$("$found" --version | grep -oE 'v=[0-9.]+' | first_version)" 8; then
     use_from_path valkey-server "$found"
+    use_from_path valkey-cli "$(in_path valkey-cli)"
     return
   fi
   if found=$(in_path redis-server) && version_at_least "$("$found" --version | grep -oE 'v=[0-9.]+' | first_version)" 7; then
     use_from_path valkey-server "$found"
+    use_from_path valkey-cli "$(in_path redis-cli)"
     return
   fi
   need_debian 'valkey-server 8 or later'
@@ -235,6 +237,10 @@ set_valkey() { # valkey-server 8 or later, or redis-server 7 or later
     own_loader valkey
     printf '%s\n' 'exec "$loader" --library-path "$libraries" "$root/usr/bin/valkey-server" "$@"'
   } | write_program valkey-server
+  {
+    own_loader valkey
+    printf '%s\n' 'exec "$loader" --library-path "$libraries" "$root/usr/bin/valkey-cli" "$@"'
+  } | write_program valkey-cli
 }
 
 set_varnish() { # varnishd 7 with the modules xkey, var and header

@@ -218,7 +218,14 @@ pub struct Cache {
 /// A cache server that is run for the shop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.replicas in [1, 3]")
+    .message("cache.managed.replicas is 1 or 3: two servers cannot agree on which of them is left"))]
 pub struct ManagedCache {
+    /// How many servers: one, whose loss is a cache that fills again; or three that Sentinels watch, one of which has the role of the
+    /// primary, and whose copies go on when it is lost.
+    #[serde(default = "defaults::one")]
+    #[schemars(range(min = 1, max = 3))]
+    pub replicas: u32,
     /// Which server it is.
     #[serde(default)]
     pub engine: CacheEngine,
@@ -235,9 +242,17 @@ pub struct ManagedCache {
     pub resources: Option<Resources>,
 }
 
+impl ManagedCache {
+    /// Whether there are several servers, with Sentinels.
+    pub fn is_watched(&self) -> bool {
+        self.replicas > 1
+    }
+}
+
 impl Default for ManagedCache {
     fn default() -> Self {
         Self {
+            replicas: defaults::one(),
             engine: CacheEngine::default(),
             image: None,
             memory: defaults::cache_memory(),

@@ -31,6 +31,12 @@ pub struct DatabaseStatus {
     /// What is being done with a member. One thing at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationStatus>,
+    /// The passwords of its accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords: Option<PasswordsStatus>,
+    /// The version of the servers for which the protocol of the group was set last. It is set when all members run that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_version: Option<String>,
     /// The pod of the primary, as the members say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub primary: Option<String>,
@@ -43,6 +49,49 @@ pub struct DatabaseStatus {
     /// The action that would end a stall, to be reviewed and applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<String>,
+}
+
+/// The passwords of a group's accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PasswordsStatus {
+    /// How often the passwords were made with which the shop's pods connect.
+    pub generation: i64,
+    /// They are being changed. Nothing else is done with members meanwhile, as long as all are in the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
+}
+
+/// A change of passwords and of the members' certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// How far it is.
+    pub phase: RotationPhase,
+    /// The number of the new passwords.
+    pub generation: i64,
+    /// When it began, RFC 3339.
+    #[schemars(extend("format" = "date-time"))]
+    pub started_at: String,
+    /// The action that asked for it (the name of a `ShopAction`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+}
+
+/// How far a change of passwords is. A phase is recorded before anything in it is done.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+pub enum RotationPhase {
+    /// New passwords and a new certificate are made, in Secrets.
+    #[default]
+    Making,
+    /// Members take them; the passwords before can still be used.
+    Setting,
+    /// The shop's pods are replaced by some that use the new passwords.
+    RollingOut,
+    /// No pod uses the passwords before: they end.
+    Discarding,
 }
 
 /// How far a decision was carried out.

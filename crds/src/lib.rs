@@ -36,7 +36,8 @@ pub use database::{
 pub use edge::{Cloudflare, CloudflarePlan, Cloudfront, Edge, Fastly, ManagedEdge, NoEdge};
 pub use group::{
     BootstrapStatus, DatabaseStatus, DecisionPhase, FailoverStatus, MemberState, MemberStatus,
-    OperationKind, OperationStatus, RecoveryEvidence, RecoveryRule, RecoveryStatus,
+    OperationKind, OperationStatus, PasswordsStatus, RecoveryEvidence, RecoveryRule,
+    RecoveryStatus, RotationPhase, RotationStatus,
 };
 pub use reason::{Reason, Resolution};
 pub use shop::{

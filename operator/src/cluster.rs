@@ -337,11 +337,17 @@ impl Cluster {
         .map(|found| found.items)
     }
 
-    /// Asks for the eviction of a pod, if it is still the same. PodDisruptionBudgets may refuse it.
+    /// Asks for the eviction of a pod, if it is still the same. Says in words why not, where a PodDisruptionBudget does not allow it
+    /// now: asking again at once would not help.
     ///
     /// # Errors
-    /// When it is refused or there is no answer.
-    pub async fn evict(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
+    /// When it is refused for another reason or there is no answer.
+    pub async fn evict(
+        &self,
+        namespace: &str,
+        name: &str,
+        uid: &str,
+    ) -> Result<Result<(), String>, Failure> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let parameters = EvictParams {
             delete_options: Some(DeleteParams {
@@ -355,8 +361,17 @@ impl Cluster {
         };
         let request = || async {
             match api.evict(name, &parameters).await {
-                Ok(_) => Ok(()),
-                Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                Ok(_) => Ok(Ok(())),
+                Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(Ok(())),
+                // A busy server answers with the same code, and other words.
+                Err(Error::Api(status))
+                    if status.code == 429 && status.message.contains("disruption budget") =>
+                {
+                    Ok(Err(format!(
+                        "Pod {name} is not replaced yet: {}",
+                        status.message
+                    )))
+                }
                 Err(error) => Err(error),
             }
         };

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use panono_crds::FailoverStatus;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,6 +12,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+use crate::object::ShopKey;
 
 /// How a look at a Shop ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +35,13 @@ struct OfKind {
     kind: &'static str,
 }
 
+/// Of one Shop.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfShop {
+    namespace: String,
+    shop: String,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -44,6 +54,17 @@ pub struct Metrics {
     leader: Gauge,
     shops: Gauge,
     depth: Gauge,
+    failovers: Family<OfShop, Counter>,
+    write_gap_ms: Family<OfShop, Gauge>,
+}
+
+impl OfShop {
+    fn of(shop: &ShopKey) -> Self {
+        Self {
+            namespace: shop.namespace.clone(),
+            shop: shop.name.clone(),
+        }
+    }
 }
 
 impl Default for Metrics {
@@ -59,6 +80,8 @@ impl Default for Metrics {
             leader: Gauge::default(),
             shops: Gauge::default(),
             depth: Gauge::default(),
+            failovers: Family::default(),
+            write_gap_ms: Family::default(),
         };
         registry.register(
             "reconciles",
@@ -97,6 +120,16 @@ impl Default for Metrics {
             "Shops that have to be looked at now",
             metrics.depth.clone(),
         );
+        registry.register(
+            "database_failovers",
+            "Times that another member of a Shop's database became the primary",
+            metrics.failovers.clone(),
+        );
+        registry.register(
+            "database_write_gap_milliseconds",
+            "Time without a primary at the last change of the primary of a Shop's database",
+            metrics.write_gap_ms.clone(),
+        );
         *metrics
             .registry
             .lock()
@@ -129,6 +162,31 @@ impl Metrics {
         self.watch_failures.get_or_create(&OfKind { kind }).inc();
     }
 
+    /// What is known of the last change of the primary of a Shop's database, after this look and before it.
+    pub fn failover(
+        &self,
+        shop: &ShopKey,
+        before: Option<&FailoverStatus>,
+        after: Option<&FailoverStatus>,
+    ) {
+        let Some(after) = after else { return };
+        let labels = OfShop::of(shop);
+        let same = before.is_some_and(|before| before.at == after.at && before.to == after.to);
+        if !same {
+            self.failovers.get_or_create(&labels).inc();
+        }
+        if let Some(gap) = after.write_gap_ms {
+            self.write_gap_ms.get_or_create(&labels).set(gap);
+        }
+    }
+
+    /// A Shop is gone.
+    pub fn forget(&self, shop: &ShopKey) {
+        let labels = OfShop::of(shop);
+        self.failovers.remove(&labels);
+        self.write_gap_ms.remove(&labels);
+    }
+
     /// Whether this process acts.
     pub fn set_leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
@@ -142,5 +200,51 @@ impl Metrics {
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).ok();
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use panono_crds::FailoverStatus;
+
+    use super::Metrics;
+    use crate::object::ShopKey;
+
+    #[test]
+    fn each_failover_is_counted_once_and_its_gap_is_told_when_it_is_known() {
+        let metrics = Metrics::default();
+        let shop = ShopKey {
+            namespace: "shops".to_owned(),
+            name: "demo".to_owned(),
+        };
+        let at = |at: &str, gap: Option<i64>| FailoverStatus {
+            at: at.to_owned(),
+            from: Some("demo-database-0".to_owned()),
+            to: "demo-database-1".to_owned(),
+            write_gap_ms: gap,
+        };
+        let labels = r#"{namespace="shops",shop="demo"}"#;
+        let says = |line: &str| {
+            let text = metrics.text(1, 0);
+            assert!(text.contains(line), "no {line} in\n{text}");
+        };
+        metrics.failover(&shop, None, Some(&at("1", None)));
+        says(&format!(
+            "panono_operator_database_failovers_total{labels} 1"
+        ));
+        assert!(!metrics.text(1, 0).contains("milliseconds{"));
+        metrics.failover(&shop, Some(&at("1", None)), Some(&at("1", Some(700))));
+        says(&format!(
+            "panono_operator_database_failovers_total{labels} 1"
+        ));
+        says(&format!(
+            "panono_operator_database_write_gap_milliseconds{labels} 700"
+        ));
+        metrics.failover(&shop, Some(&at("1", Some(700))), Some(&at("2", Some(900))));
+        says(&format!(
+            "panono_operator_database_failovers_total{labels} 2"
+        ));
+        metrics.forget(&shop);
+        assert!(!metrics.text(0, 0).contains("demo"));
     }
 }

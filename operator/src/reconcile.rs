@@ -7,8 +7,8 @@ use std::time::Duration;
 use kube::CustomResourceExt as _;
 use kube::core::ApiResource;
 use panono_crds::{
-    ActionPhase, Component, DeletionPolicy, GROUP, Reason, Resolution, Shop, ShopAction,
-    ShopActionStatus, ShopStatus, VERSION,
+    ActionPhase, Component, DeletionPolicy, GROUP, Reason, Resolution, RotationPhase, Shop,
+    ShopAction, ShopActionStatus, ShopStatus, VERSION,
 };
 use serde_json::json;
 
@@ -16,6 +16,7 @@ use crate::apply::{Target, apply};
 use crate::cluster::Cluster;
 use crate::credentials;
 use crate::database::carry_out::{Look, Outcome, look};
+use crate::database::evidence::ShopPods;
 use crate::database::secrets;
 use crate::desired::group;
 use crate::desired::{Stage, desired, migration_job_name};
@@ -24,6 +25,7 @@ use crate::failure::Failure;
 use crate::index::{Index, Snapshot, Stored};
 use crate::live::{Health, JobState};
 use crate::metrics::Metrics;
+use crate::names::{COMPONENT_LABEL, SHOP_LABEL};
 use crate::object::{Kind, Object, ObjectKey, ShopKey, insert};
 use crate::observe::{Catalogue, observe};
 use crate::ownership::FIELD_MANAGER;
@@ -73,6 +75,7 @@ pub async fn reconcile(context: &Context, key: &ShopKey) -> Result<Looked, Failu
     let snapshot = context.index.snapshot(key);
     let shop = match &snapshot.stored {
         None => {
+            context.metrics.forget(key);
             refuse_actions(context, key, &snapshot).await?;
             return Ok(Looked::Gone);
         }
@@ -146,7 +149,9 @@ async fn bring(
         let owned = shop.spec.deletion_policy == DeletionPolicy::Delete;
         let rotation = actions
             .iter()
-            .find(|action| action.spec.rotate_secrets.is_some())
+            .find(|action| {
+                action.spec.rotate_secrets.is_some() && rolls_now(action, valid, previous)
+            })
             .and_then(|action| action.metadata.uid.clone());
         generation =
             credentials::ensure(&context.cluster, &valid.owner, owned, rotation.as_deref()).await?;
@@ -158,7 +163,7 @@ async fn bring(
         stage = stage_of(shop, valid, snapshot, generation, restarts);
         let keys = if valid.spec.database.is_group() {
             let keys = secrets::ensure(&context.cluster, &valid.owner, owned).await?;
-            stage.group.certificates = keys.certificates;
+            stage.group.passwords.get_or_insert(keys.passwords);
             // As they are first, they are recorded below and stay.
             stage
                 .group
@@ -185,12 +190,15 @@ async fn bring(
             }
             obstacle = Some(failure);
         } else if let Some(keys) = &keys {
+            let managed = valid.spec.database.managed.as_ref();
             let looked = look(Look {
                 cluster: &context.cluster,
                 shop: valid,
                 previous,
                 keys,
                 revision: &group::revision(&objects).unwrap_or_default(),
+                settings: &managed.map(group::settings).unwrap_or_default(),
+                pods: shop_pods(context, key, valid, previous).await?,
                 actions: &actions,
             })
             .await?;
@@ -218,6 +226,12 @@ async fn bring(
         group: group.as_ref(),
     };
     let (new, verdict) = status(previous, &seen, &now());
+    let failover = |status: &ShopStatus| status.database.as_ref()?.last_failover.clone();
+    context.metrics.failover(
+        key,
+        failover(shop.status.as_ref().unwrap_or(&ShopStatus::default())).as_ref(),
+        failover(&new).as_ref(),
+    );
     write_status(context, key, Some(previous), &new, version.as_deref()).await?;
     tell(context, key, shop, previous, &verdict, &restored).await;
     if !shop.spec.paused {
@@ -231,6 +245,74 @@ async fn bring(
             verdict.reason,
         )),
     }
+}
+
+/// Whether an action that asks for new passwords has come to those that pods of the shop have. With a group this is when these
+/// are replaced anyway.
+fn rolls_now(action: &ShopAction, valid: &ValidatedShop, previous: &ShopStatus) -> bool {
+    !valid.spec.database.is_group()
+        || previous
+            .database
+            .as_ref()
+            .and_then(|database| database.passwords.as_ref()?.rotation.as_ref())
+            .is_some_and(|rotation| {
+                rotation.action == action.metadata.name
+                    && matches!(
+                        rotation.phase,
+                        RotationPhase::RollingOut | RotationPhase::Discarding
+                    )
+            })
+}
+
+/// The shop's pods, as far as the passwords of its database have to do with them.
+async fn shop_pods(
+    context: &Context,
+    key: &ShopKey,
+    valid: &ValidatedShop,
+    previous: &ShopStatus,
+) -> Result<ShopPods, Failure> {
+    let snapshot = context.index.snapshot(key);
+    let settled = [Component::Web, Component::Worker]
+        .into_iter()
+        .all(|component| {
+            let key = ObjectKey {
+                kind: Kind::Deployment,
+                name: valid.owner.component(component),
+            };
+            snapshot.live.get(&key).is_none_or(
+                |live| matches!(&live.health, Health::Workload(workload) if workload.is_settled()),
+            )
+        });
+    let rolls = previous
+        .database
+        .as_ref()
+        .and_then(|database| database.passwords.as_ref()?.rotation.as_ref())
+        .is_some_and(|rotation| rotation.phase == RotationPhase::RollingOut);
+    let mut oldest = None;
+    if rolls {
+        let labels = format!(
+            "{SHOP_LABEL}={},{COMPONENT_LABEL} in (web,worker,migration)",
+            valid.owner.name
+        );
+        for pod in context.cluster.pods(&key.namespace, &labels).await? {
+            let ended = pod
+                .status
+                .as_ref()
+                .and_then(|status| status.phase.as_deref())
+                .is_some_and(|phase| matches!(phase, "Succeeded" | "Failed"));
+            // One that is ending still answers requests.
+            if !ended {
+                let uses: i64 = pod
+                    .metadata
+                    .annotations
+                    .as_ref()
+                    .and_then(|annotations| annotations.get(group::PASSWORDS)?.parse().ok())
+                    .unwrap_or(0);
+                oldest = Some(oldest.map_or(uses, |oldest: i64| oldest.min(uses)));
+            }
+        }
+    }
+    Ok(ShopPods { settled, oldest })
 }
 
 /// With what is recorded once, when the first pods are made.
@@ -352,8 +434,10 @@ async fn finish_actions(
 ) -> Result<(), Failure> {
     for action in actions {
         let spec = &action.spec;
-        let of_group =
-            spec.switchover.is_some() || spec.reclone.is_some() || spec.rebuild_group.is_some();
+        let of_group = spec.switchover.is_some()
+            || spec.reclone.is_some()
+            || spec.rebuild_group.is_some()
+            || spec.rotate_secrets.is_some() && is_group;
         if of_group {
             let name = action.metadata.name.as_deref().unwrap_or_default();
             let ended = match group {

@@ -174,13 +174,18 @@ impl Seen<'_> {
                 ),
             ));
         }
-        if spec.cache.managed.is_some() {
+        if let Some(managed) = &spec.cache.managed {
             let name = self.owner.component(Component::Cache);
-            let cache = self.deployment(Component::Cache);
+            let kind = if managed.is_watched() {
+                Kind::StatefulSet
+            } else {
+                Kind::Deployment
+            };
+            let cache = self.workload(kind, name.clone());
             if !cache.is_some_and(Workload::is_settled) {
                 return Some(Verdict::new(
                     Reason::CacheStarting,
-                    format!("Deployment {name}: {}", numbers(cache)),
+                    format!("{} {name}: {}", kind.name(), numbers(cache)),
                 ));
             }
         }

@@ -49,5 +49,6 @@ pub mod tools;
 pub mod valkey;
 pub mod varnish;
 pub mod wait;
+pub mod watched_valkey;
 mod watcher;
 pub mod wire;

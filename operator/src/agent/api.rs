@@ -60,9 +60,45 @@ pub struct Status {
     /// The last time that it became the primary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
-    /// A dynamic setting that differs from the configuration, by name, with the value that the server has.
+    /// Settings of the configuration that the server takes at its next start only, by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_restart: Vec<String>,
+    /// Which passwords accounts have.
+    #[serde(default)]
+    pub passwords: Passwords,
+    /// Which certificate is in use.
+    #[serde(default)]
+    pub certificate: InUse,
+    /// Which settings are in force.
+    #[serde(default)]
+    pub settings: InUse,
+    /// The version for which this member last set the group's protocol, since its agent started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol_for: Option<String>,
+}
+
+/// Passwords, by how often they were made. 0 is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Passwords {
+    /// Those in the agent's files.
+    pub files: i64,
+    /// Those that the group's accounts take, as far as this member has applied it; those before may be taken, too.
+    pub set: i64,
+    /// Those that the group's accounts take with none before them.
+    pub only: i64,
+    /// Those with which this member reaches the others.
+    pub member: i64,
+}
+
+/// Something that is in a file and has to be taken over, by digests of its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InUse {
+    /// What is in the agent's files.
+    pub files: String,
+    /// What the server has.
+    pub server: String,
 }
 
 /// What a data directory is. It is told from a marker beside the data.
@@ -318,9 +354,11 @@ pub enum Verb {
         /// Save errant transactions first. Without it a member that has unsaved ones refuses.
         save: bool,
     },
-    /// Give the accounts the passwords that are in the agent's files now. Refused by any other member than the primary. With
-    /// `discard_old` the passwords before these end; else both can be used.
+    /// Give the accounts the passwords that are in the agent's files, which must be those of `generation`. Refused by any other
+    /// member than the primary. With `discard_old` the passwords before these end; else both can be used.
     RotatePasswords {
+        /// How often the passwords were made.
+        generation: i64,
         /// End the old passwords.
         discard_old: bool,
     },

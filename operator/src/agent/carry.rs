@@ -9,15 +9,14 @@ use anyhow::{Context as _, Result, bail};
 use sqlx::mysql::MySqlConnection;
 
 use super::api::{Code, Command, Done, Fence, Problem, Verb};
-use super::config::Config;
 use super::core::{Core, now_ms};
-use super::option_file::{Paths, Secret, account_statements, quoted, replication_grants};
+use super::option_file::{Paths, quoted};
 use super::sql::{self, ANSWER_LIMIT};
 use super::store::{Marker, sync_folder};
-use super::{heartbeat, join, view};
+use super::{accounts, heartbeat, join, settings, view};
 
 /// Statements that may have to wait for others.
-const CHANGE_LIMIT: Duration = Duration::from_secs(60);
+pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(60);
 /// A copy of hundreds of gigabytes over a slow network.
 const CLONE_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -94,7 +93,10 @@ async fn act(core: &Arc<Core>, command: &Command) -> Result<String> {
             Ok("it left".to_owned())
         }
         Verb::Reclone { donor, save } => reclone(core, donor, *save, epoch).await,
-        Verb::RotatePasswords { discard_old } => rotate(core, *discard_old).await,
+        Verb::RotatePasswords {
+            generation,
+            discard_old,
+        } => accounts::rotate(core, *generation, *discard_old).await,
         Verb::ReloadTls {} => reload_tls(core).await,
         Verb::SetCommunicationProtocol { version } => {
             let mut connection = sql::connect(&core.config()).await?;
@@ -102,9 +104,11 @@ async fn act(core: &Arc<Core>, command: &Command) -> Result<String> {
                 "SELECT group_replication_set_communication_protocol({})",
                 quoted(version)
             );
-            sql::value(&mut connection, CHANGE_LIMIT, query).await
+            let said = sql::value(&mut connection, CHANGE_LIMIT, query).await?;
+            core.update(|moment| moment.protocol_for = Some(version.clone()));
+            Ok(said)
         }
-        Verb::ApplySettings {} => apply_settings(core).await,
+        Verb::ApplySettings {} => settings::apply(core).await,
     }
 }
 
@@ -130,7 +134,7 @@ async fn first_databases(core: &Arc<Core>) -> Result<()> {
         let statement = format!("CREATE DATABASE IF NOT EXISTS `{name}`");
         sql::run(&mut connection, CHANGE_LIMIT, statement).await?;
     }
-    Ok(())
+    accounts::record(&mut connection, config.generation(), true).await
 }
 
 async fn switchover(core: &Arc<Core>, to: &str, timeout: u32) -> Result<String> {
@@ -152,7 +156,9 @@ async fn reclone(core: &Arc<Core>, donor: &str, save: bool, epoch: i64) -> Resul
     }
     join::leave(core).await?;
     sql::close_doors(&config).await?;
-    let replication = Secret::read(&config.replication_account)?;
+    let (answers, _) = join::ask_peers(core).await;
+    let set = view::prospect(&answers).map_or(i64::MAX, |prospect| prospect.passwords);
+    let (replication, _) = accounts::replication(&config, set)?;
     let (host, port) = donor
         .rsplit_once(':')
         .context("the donor is not host:port")?;
@@ -246,169 +252,15 @@ async fn value_of(connection: &mut MySqlConnection, expression: &str) -> Result<
     .await
 }
 
-/// A fingerprint by which it is known that an account has a password, so that giving it again does not make it the old one.
-fn fingerprint(user: &str, password: &str) -> String {
-    let mut digest = [0_u8; 32];
-    let rounds = std::num::NonZeroU32::MIN.saturating_add(49_999);
-    ring::pbkdf2::derive(
-        ring::pbkdf2::PBKDF2_HMAC_SHA256,
-        rounds,
-        format!("panono-agent:{user}").as_bytes(),
-        password.as_bytes(),
-        &mut digest,
-    );
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-async fn rotate(core: &Arc<Core>, discard_old: bool) -> Result<String> {
-    let config = core.config();
-    let mut connection = sql::connect(&config).await?;
-    let mut all = vec![
-        (&config.admin_account, "localhost", Vec::new(), ""),
-        (
-            &config.replication_account,
-            "%",
-            replication_grants(),
-            "REQUIRE X509",
-        ),
-    ];
-    for account in &config.accounts {
-        all.push((account, "%", account.grants.clone(), ""));
-    }
-    for (account, host, grants, require) in all {
-        let secret = Secret::read(account)?;
-        if host == "%" {
-            for statement in account_statements(&secret, &grants, require) {
-                sql::run(&mut connection, CHANGE_LIMIT, statement).await?;
-            }
-        }
-        rotate_one(&mut connection, &secret, host, discard_old)
-            .await
-            .with_context(|| format!("the account {}", secret.account.user))?;
-    }
-    Ok(if discard_old {
-        "the accounts have the new passwords only"
-    } else {
-        "the accounts have the new passwords, and still the old ones"
-    }
-    .to_owned())
-}
-
-async fn rotate_one(
-    connection: &mut MySqlConnection,
-    secret: &Secret,
-    host: &str,
-    discard_old: bool,
-) -> Result<()> {
-    let name = format!("{}@{}", quoted(&secret.account.user), quoted(host));
-    let wanted = fingerprint(&secret.account.user, &secret.password);
-    let query = format!(
-        "SELECT COALESCE(MAX(fingerprint), '') FROM panono_agent.passwords WHERE account = {}",
-        quoted(&name)
-    );
-    let has = sql::value(connection, ANSWER_LIMIT, query).await?;
-    if has != wanted {
-        let statement = format!(
-            "ALTER USER {name} IDENTIFIED BY {} RETAIN CURRENT PASSWORD",
-            quoted(&secret.password)
-        );
-        sql::run(connection, CHANGE_LIMIT, statement).await?;
-        let statement = format!(
-            "REPLACE INTO panono_agent.passwords (account, fingerprint) VALUES ({}, {})",
-            quoted(&name),
-            quoted(&wanted)
-        );
-        sql::run(connection, CHANGE_LIMIT, statement).await?;
-    }
-    if discard_old {
-        let statement = format!("ALTER USER {name} DISCARD OLD PASSWORD");
-        sql::run(connection, CHANGE_LIMIT, statement).await?;
-    }
-    Ok(())
-}
-
 /// Reads all certificates again. The server takes the new ones for new connections.
 ///
 /// # Errors
 /// When one cannot be used; then nothing has changed.
 pub async fn reload_tls(core: &Arc<Core>) -> Result<String> {
     core.reload_certificates()?;
+    let now = core.certificates.digest();
     let mut connection = sql::connect(&core.config()).await?;
     sql::run(&mut connection, CHANGE_LIMIT, "ALTER INSTANCE RELOAD TLS").await?;
+    core.update(|moment| moment.server_certificate = now);
     Ok("the certificates were read".to_owned())
-}
-
-/// A value as `SET GLOBAL` takes it: sizes in bytes, words in quotes.
-fn literal(value: &str) -> String {
-    let (digits, factor) = match value.chars().last() {
-        Some('K' | 'k') => (value.trim_end_matches(['K', 'k']), 1_u64 << 10),
-        Some('M' | 'm') => (value.trim_end_matches(['M', 'm']), 1 << 20),
-        Some('G' | 'g') => (value.trim_end_matches(['G', 'g']), 1 << 30),
-        _ => (value, 1),
-    };
-    match digits.parse::<u64>() {
-        Ok(number) => number.saturating_mul(factor).to_string(),
-        Err(_) if value.parse::<f64>().is_ok() => value.to_owned(),
-        Err(_) => quoted(value),
-    }
-}
-
-async fn apply_settings(core: &Arc<Core>) -> Result<String> {
-    let config: Arc<Config> = core.reload_config()?;
-    let mut connection = sql::connect(&config).await?;
-    let mut wanted = config.settings.clone();
-    for (name, value) in [
-        (
-            "innodb_buffer_pool_size",
-            format!("{}M", config.buffer_pool_mib),
-        ),
-        ("max_connections", config.max_connections.to_string()),
-        (
-            "clone_max_data_bandwidth",
-            config.clone_bandwidth_mib.to_string(),
-        ),
-        (
-            "group_replication_member_weight",
-            config.member_weight.to_string(),
-        ),
-    ] {
-        wanted.insert(name.to_owned(), value);
-    }
-    let mut pending = Vec::new();
-    for (name, value) in &wanted {
-        let statement = format!("SET GLOBAL {name} = {}", literal(value));
-        if let Err(error) = sql::run(&mut connection, CHANGE_LIMIT, statement).await {
-            if error.to_string().contains("1238") || error.to_string().contains("read only") {
-                pending.push(name.clone());
-            } else {
-                return Err(error.context(format!("{name} = {value}")));
-            }
-        }
-    }
-    let detail = if pending.is_empty() {
-        "all settings are in force".to_owned()
-    } else {
-        format!("these need a restart: {}", pending.join(", "))
-    };
-    core.update(|moment| moment.pending_restart = pending);
-    Ok(detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::literal;
-
-    #[test]
-    fn values_are_numbers_or_quoted() {
-        for (value, wanted) in [
-            ("64M", "67108864"),
-            ("8k", "8192"),
-            ("12", "12"),
-            ("0.5", "0.5"),
-            ("ON", "'ON'"),
-            ("x'M", "'x''M'"),
-        ] {
-            assert_eq!(literal(value), wanted);
-        }
-    }
 }

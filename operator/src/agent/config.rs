@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What one agent is told. Paths of files and folders are absolute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +89,22 @@ pub struct Config {
     /// The EndpointSlice that the primary owns. Without it there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint_slice: Option<EndpointSliceRef>,
+    /// A file with how often the passwords beside it were made. Without it they are not changed while members run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation_file: Option<PathBuf>,
+    /// Another file like this one, with the fields of [`LIVE`] only, which is read after it and again while the member runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_file: Option<PathBuf>,
 }
+
+/// Fields that may change while a member runs.
+pub const LIVE: &[&str] = &[
+    "bufferPoolMib",
+    "cloneBandwidthMib",
+    "maxConnections",
+    "memberWeight",
+    "settings",
+];
 
 /// Where another member is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -206,6 +222,22 @@ fn heartbeat_ms() -> u64 {
     500
 }
 
+/// By which it is known that texts are the same.
+#[must_use]
+pub fn digest(texts: &[&str]) -> String {
+    format!(
+        "{:016x}",
+        xxhash_rust::xxh3::xxh3_64(texts.concat().as_bytes())
+    )
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        path: path.to_path_buf(),
+        error,
+    })
+}
+
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -241,16 +273,57 @@ impl Config {
     /// # Errors
     /// When it cannot be read or used, with the field.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        let form = |error| ConfigError::Form {
             path: path.to_path_buf(),
             error,
-        })?;
-        let config: Self = serde_json::from_str(&text).map_err(|error| ConfigError::Form {
-            path: path.to_path_buf(),
-            error,
-        })?;
+        };
+        let mut fields: Map<String, Value> =
+            serde_json::from_str(&read_text(path)?).map_err(form)?;
+        if let Some(live) = fields.get("liveFile").and_then(Value::as_str) {
+            let live = PathBuf::from(live);
+            let text = read_text(&live)?;
+            let newer: Map<String, Value> =
+                serde_json::from_str(&text).map_err(|error| ConfigError::Form {
+                    path: live.clone(),
+                    error,
+                })?;
+            for (name, value) in newer {
+                if !LIVE.contains(&name.as_str()) {
+                    return Err(ConfigError::Value {
+                        field: name,
+                        problem: format!(
+                            "it cannot be in {}; those that can are {}",
+                            live.display(),
+                            LIVE.join(", ")
+                        ),
+                    });
+                }
+                fields.insert(name, value);
+            }
+        }
+        let config: Self = serde_json::from_value(Value::Object(fields)).map_err(form)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// A digest of what may change while a member runs, as it is in the files. Whoever writes them computes the same.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn live_digest(&self) -> Result<String, ConfigError> {
+        self.live_file.as_ref().map_or_else(
+            || Ok(String::new()),
+            |path| Ok(digest(&[&read_text(path)?])),
+        )
+    }
+
+    /// How often the passwords in the files were made; 0 where that is not told.
+    pub fn generation(&self) -> i64 {
+        self.generation_file
+            .as_ref()
+            .and_then(|path| std::fs::read_to_string(path).ok())
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0)
     }
 
     /// Checks what types do not.

@@ -1,5 +1,6 @@
 //! What all parts of an agent share.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +10,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::{Command, Done, Failover, Problem, Server, Status, ViewId};
+use super::api::{Command, Done, Failover, InUse, Passwords, Problem, Server, Status, ViewId};
 use super::client::Client;
 use super::config::Config;
 use super::metrics::Metrics;
@@ -91,6 +92,16 @@ pub struct Moment {
     pub failover: Option<Failover>,
     /// Settings that need a restart.
     pub pending_restart: Vec<String>,
+    /// Settings that the server was given, by name.
+    pub given: BTreeMap<String, String>,
+    /// The digest of these, as they were in the file.
+    pub server_settings: String,
+    /// The digest of the certificates that the server has.
+    pub server_certificate: String,
+    /// Which passwords the connections to other members are made with.
+    pub member_password: i64,
+    /// The version for which the group's protocol was set.
+    pub protocol_for: Option<String>,
 }
 
 /// What all parts of an agent share.
@@ -247,6 +258,20 @@ impl Core {
             join_error: moment.join_error,
             failover: moment.failover,
             pending_restart: moment.pending_restart,
+            passwords: Passwords {
+                files: config.generation(),
+                member: moment.member_password,
+                ..Passwords::default()
+            },
+            certificate: InUse {
+                files: self.certificates.digest(),
+                server: moment.server_certificate,
+            },
+            settings: InUse {
+                files: config.live_digest().unwrap_or_default(),
+                server: moment.server_settings,
+            },
+            protocol_for: moment.protocol_for,
             ..Status::default()
         };
         if let Some((seen, at)) = moment.seen {
@@ -258,6 +283,7 @@ impl Core {
             status.server_uuid = Some(seen.uuid);
             status.view = Some(view);
             status.transactions = Some(seen.transactions);
+            (status.passwords.set, status.passwords.only) = seen.passwords;
         }
         if !moment.errant.is_empty() {
             status.quarantine = Some(super::api::Quarantine {

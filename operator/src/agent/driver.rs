@@ -17,7 +17,7 @@ use super::join::{self, Joined, MayStillBootstrap};
 use super::process::{self, Mysqld, RESTART};
 use super::sql::{self, Seen};
 use super::store::{Made, Marker};
-use super::{carry, endpoints, heartbeat, view};
+use super::{accounts, carry, endpoints, heartbeat, settings, view};
 
 /// Between two looks at the server.
 const TICK: Duration = Duration::from_millis(200);
@@ -31,8 +31,8 @@ const HARD_AFTER: Duration = Duration::from_secs(5);
 const CRASHES: u32 = 3;
 /// How long the server may take to shut down.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(90);
-/// Between two looks whether certificates were replaced.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(10);
+/// Between two looks whether files were replaced.
+const FILES_EVERY: Duration = Duration::from_secs(3);
 
 /// Something that takes long, and is done beside the loop. One at a time.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub struct Driver {
     join_at: Instant,
     alone_since: Option<Instant>,
     roles: Vec<JoinHandle<()>>,
-    certificates_at: Instant,
+    files_at: Instant,
 }
 
 impl Driver {
@@ -92,7 +92,7 @@ impl Driver {
             join_at: now,
             alone_since: None,
             roles: Vec::new(),
-            certificates_at: now,
+            files_at: now,
         }
     }
 
@@ -175,7 +175,7 @@ impl Driver {
         self.keep_view(&seen);
         self.follow(&seen).await;
         self.next_work(&seen);
-        self.renew_certificates().await;
+        self.follow_files().await;
         Ok(())
     }
 
@@ -186,11 +186,28 @@ impl Driver {
         {
             return;
         }
-        match Mysqld::start(&self.core.config()) {
+        // It may have changed since, and the server reads it as it is now. The digest first: at worst it is an older one.
+        let live = self.core.config().live_digest().unwrap_or_default();
+        let config = self.core.reload_config().unwrap_or_else(|error| {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the new configuration cannot be used; the old one stays"
+            );
+            self.core.config()
+        });
+        match Mysqld::start(&config) {
             Ok(server) => {
                 self.core.metrics.starts.inc();
                 self.server = Some(server);
-                self.core.update(|moment| moment.server = Server::Starting);
+                let certificate = self.core.certificates.digest();
+                self.core.update(|moment| {
+                    moment.server = Server::Starting;
+                    moment.given = settings::of(&config);
+                    moment.server_settings = live;
+                    moment.server_certificate = certificate;
+                    moment.pending_restart.clear();
+                    moment.member_password = 0;
+                });
             }
             Err(error) => {
                 tracing::error!(error = format!("{error:#}"), "mysqld could not be started");
@@ -557,28 +574,35 @@ impl Driver {
         }
     }
 
-    /// Certificates that were replaced are used without being told.
-    async fn renew_certificates(&mut self) {
-        if self.certificates_at.elapsed() < CERTIFICATES_EVERY {
+    /// Certificates that were replaced are used without being told, and so are passwords that the group was given.
+    async fn follow_files(&mut self) {
+        if self.files_at.elapsed() < FILES_EVERY {
             return;
         }
-        self.certificates_at = Instant::now();
-        match self.core.reload_certificates() {
-            Ok(false) => {}
-            Ok(true) => {
-                let reloaded = carry::reload_tls(&self.core).await;
-                match reloaded {
-                    Ok(_) => tracing::info!("new certificates"),
-                    Err(error) => tracing::error!(
-                        error = format!("{error:#}"),
-                        "the server did not take the new certificates"
-                    ),
-                }
-            }
-            Err(error) => tracing::error!(
+        self.files_at = Instant::now();
+        if let Err(error) = self.core.reload_certificates() {
+            tracing::error!(
                 error = format!("{error:#}"),
                 "the new certificates cannot be used; the old ones stay"
-            ),
+            );
+        }
+        if self.core.moment().server_certificate != self.core.certificates.digest() {
+            match carry::reload_tls(&self.core).await {
+                Ok(_) => tracing::info!("new certificates"),
+                Err(error) => tracing::error!(
+                    error = format!("{error:#}"),
+                    "the server did not take the new certificates"
+                ),
+            }
+        }
+        // Whoever commands sees that it was not done, and waits.
+        if accounts::is_behind(&self.core)
+            && let Err(error) = accounts::take_new(&self.core).await
+        {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the new password of replication was not taken"
+            );
         }
     }
 

@@ -16,8 +16,9 @@ pub const TABLES: &[&str] = &[
     "CREATE DATABASE IF NOT EXISTS panono_agent",
     "CREATE TABLE IF NOT EXISTS panono_agent.heartbeat (id TINYINT PRIMARY KEY, at_ms BIGINT UNSIGNED NOT NULL, \
      server_uuid CHAR(36) CHARACTER SET ascii NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS panono_agent.passwords (account VARCHAR(120) PRIMARY KEY, \
-     fingerprint CHAR(64) CHARACTER SET ascii NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS panono_agent.accounts (account VARCHAR(120) PRIMARY KEY, \
+     fingerprint CHAR(64) CHARACTER SET ascii NOT NULL, before_it CHAR(64) CHARACTER SET ascii NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS panono_agent.passwords (id TINYINT PRIMARY KEY, given BIGINT NOT NULL, only_given BIGINT NOT NULL)",
 ];
 
 const LAST: &str = "SELECT at_ms, server_uuid FROM panono_agent.heartbeat WHERE id = 1";

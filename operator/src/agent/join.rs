@@ -9,10 +9,10 @@ use sqlx::mysql::MySqlConnection;
 
 use super::api::{MemberState, Status};
 use super::core::Core;
-use super::option_file::{Secret, quoted};
+use super::option_file::quoted;
 use super::sql::{self, ANSWER_LIMIT, Seen};
 use super::store::{Made, Marker};
-use super::view;
+use super::{accounts, view};
 
 /// `START GROUP_REPLICATION` waits until the member is in a view, which a busy machine may take long for.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -124,7 +124,8 @@ pub async fn join(core: &Arc<Core>, blind: bool) -> Result<Joined> {
         format!("SET GLOBAL group_replication_clone_threshold = {threshold}"),
     )
     .await?;
-    start(core, &mut connection).await?;
+    let set = prospect.passwords.max(seen.passwords.0);
+    start(core, &mut connection, set).await?;
     Ok(Joined::Yes)
 }
 
@@ -162,9 +163,14 @@ async fn prepare(connection: &mut MySqlConnection, name: &str, seeds: &[String])
     Ok(())
 }
 
-async fn start(core: &Arc<Core>, connection: &mut MySqlConnection) -> Result<()> {
-    let secret = Secret::read(&core.config().replication_account)?;
-    sql::run(connection, START_LIMIT, sql::start_statement(&secret)).await
+/// `set`: which passwords the accounts have; 0 if nobody knows.
+async fn start(core: &Arc<Core>, connection: &mut MySqlConnection, set: i64) -> Result<()> {
+    let set = if set == 0 { i64::MAX } else { set };
+    let (secret, generation) = accounts::replication(&core.config(), set)?;
+    sql::run(connection, ANSWER_LIMIT, sql::source_statement(&secret)).await?;
+    sql::run(connection, START_LIMIT, "START GROUP_REPLICATION").await?;
+    core.update(|moment| moment.member_password = generation);
+    Ok(())
 }
 
 /// Makes the group, from this member alone.
@@ -184,7 +190,7 @@ pub async fn bootstrap(core: &Arc<Core>, name: &str, epoch: i64) -> Result<()> {
     let allow = "SET GLOBAL group_replication_bootstrap_group = ON";
     let forbid = "SET GLOBAL group_replication_bootstrap_group = OFF";
     sql::run(&mut connection, ANSWER_LIMIT, allow).await?;
-    let started = start(core, &mut connection).await;
+    let started = start(core, &mut connection, seen.passwords.0).await;
     if sql::run(&mut connection, ANSWER_LIMIT, forbid)
         .await
         .is_err()

@@ -3,6 +3,7 @@
 //! It joins, rejoins, fences and reports its own member without asking anybody. What could make two groups of one, or lose data,
 //! it does only when the operator says so, for this pod and this epoch.
 
+pub mod accounts;
 pub mod admit;
 pub mod api;
 pub mod carry;
@@ -18,6 +19,7 @@ pub mod join;
 pub mod metrics;
 pub mod option_file;
 pub mod process;
+pub mod settings;
 pub mod sql;
 pub mod store;
 pub mod tls;

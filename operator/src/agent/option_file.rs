@@ -84,6 +84,15 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("replica_parallel_workers", "4"),
 ];
 
+/// What a setting is where a Shop does not give it, as far as that is not the server's own default.
+#[must_use]
+pub fn default_of(name: &str) -> Option<&'static str> {
+    DEFAULTS
+        .iter()
+        .find(|(default, _)| *default == name)
+        .map(|(_, value)| *value)
+}
+
 const FULL: &str = "sync_binlog=1\ninnodb_flush_log_at_trx_commit=1\n";
 const RELAXED: &str = "\
 sync_binlog=0

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
 use super::api::{Member, MemberRole, MemberState, Transactions, View, ViewId};
@@ -25,6 +25,8 @@ const CLONING: &str = "SELECT p.STAGE, CAST(COALESCE(p.DATA, 0) AS UNSIGNED), CA
     FROM performance_schema.clone_progress p JOIN performance_schema.clone_status s ON s.ID = p.ID \
     WHERE s.STATE = 'In Progress' AND p.STATE = 'In Progress' LIMIT 1";
 
+const PASSWORDS: &str = "SELECT given, only_given FROM panono_agent.passwords WHERE id = 1";
+
 /// What a server said of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -42,6 +44,8 @@ pub struct Seen {
     pub view: View,
     /// The copy that it takes: stage, bytes done, bytes in all.
     pub cloning: Option<(String, u64, u64)>,
+    /// Which passwords accounts take, and which they take with none before them, as far as that was applied.
+    pub passwords: (i64, i64),
 }
 
 /// A connection as the agent's account. The password before the present one is tried, too.
@@ -145,6 +149,7 @@ async fn read(connection: &mut MySqlConnection) -> Result<Seen> {
     let cloning: Option<(String, u64, u64)> = sqlx::query_as(CLONING)
         .fetch_optional(&mut *connection)
         .await?;
+    let passwords = passwords(&mut *connection).await?;
     let without_lines = |set: String| set.replace(['\n', ' '], "");
     Ok(Seen {
         view: view(&uuid, rows),
@@ -158,7 +163,29 @@ async fn read(connection: &mut MySqlConnection) -> Result<Seen> {
         offline_mode: offline == 1,
         read_only: read_only == 1,
         cloning,
+        passwords,
     })
+}
+
+/// Which passwords accounts take, and which they take with none before them. 0 before they were changed or the group was made.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn passwords(connection: &mut MySqlConnection) -> Result<(i64, i64), sqlx::Error> {
+    let found: Result<Option<(i64, i64)>, _> =
+        sqlx::query_as(PASSWORDS).fetch_optional(connection).await;
+    match found {
+        Ok(found) => Ok(found.unwrap_or_default()),
+        // The table is made together with the group: there is no such database, or no such table.
+        Err(sqlx::Error::Database(error))
+            if error
+                .try_downcast_ref::<MySqlDatabaseError>()
+                .is_some_and(|error| matches!(error.number(), 1049 | 1146)) =>
+        {
+            Ok((0, 0))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn view(uuid: &str, rows: Vec<MemberRow>) -> View {
@@ -228,11 +255,12 @@ pub async fn subtract(connection: &mut MySqlConnection, set: &str, other: &str) 
     Ok(rest.replace(['\n', ' '], ""))
 }
 
-/// `START GROUP_REPLICATION` as the account of replication. The password stays in memory only.
+/// With which account and password members reach each other from now on. What `START GROUP_REPLICATION` is given itself could not
+/// be changed before the next one: a member whose connections break would then stay alone, once that password has ended.
 #[must_use]
-pub fn start_statement(replication: &Secret) -> String {
+pub fn source_statement(replication: &Secret) -> String {
     format!(
-        "START GROUP_REPLICATION USER={}, PASSWORD={}",
+        "CHANGE REPLICATION SOURCE TO SOURCE_USER = {}, SOURCE_PASSWORD = {} FOR CHANNEL 'group_replication_recovery'",
         quoted(&replication.account.user),
         quoted(&replication.password)
     )

@@ -26,6 +26,7 @@ struct Current {
     verifier: Arc<dyn ClientCertVerifier>,
     client: Arc<ClientConfig>,
     digest: u64,
+    name: String,
 }
 
 /// The certificates of an agent, for serving and asking.
@@ -56,6 +57,12 @@ impl Certificates {
         let changed = new.digest != self.current.load().digest;
         self.current.store(Arc::new(new));
         Ok(changed)
+    }
+
+    /// A digest of the authority and the certificate of the moment; see [`digest`].
+    #[must_use]
+    pub fn digest(&self) -> String {
+        self.current.load().name.clone()
     }
 
     /// What a server is made with: it shows the certificate of the moment, and takes clients whose certificate was signed by
@@ -91,6 +98,15 @@ pub fn client_config(ca: &[u8], certificate: &[u8], key: &[u8]) -> Result<Client
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots(ca)?)
         .with_client_auth_cert(chain(certificate)?, private_key(key)?)?)
+}
+
+/// By which it is known which certificate somebody has: the authority's and its own, in PEM.
+#[must_use]
+pub fn digest(ca: &[u8], certificate: &[u8]) -> String {
+    format!(
+        "{:016x}",
+        xxhash_rust::xxh3::xxh3_64(&[ca, certificate].concat())
+    )
 }
 
 fn roots(ca: &[u8]) -> Result<RootCertStore> {
@@ -132,7 +148,9 @@ fn read(files: &Tls) -> Result<Current> {
         provider().as_ref(),
     )
     .with_context(|| files.key.display().to_string())?;
+    let name = digest(&ca, &certificate);
     Ok(Current {
+        name,
         key: Arc::new(key_of_chain),
         verifier,
         client: Arc::new(client),

@@ -85,6 +85,8 @@ pub struct Prospect {
     pub transactions: Option<String>,
     /// Its members cannot give all transactions from their binary logs.
     pub purged: bool,
+    /// Which passwords its accounts take; 0 if nobody knows.
+    pub passwords: i64,
 }
 
 /// The group to join, of what others answered: one that a member is in, online and with a majority.
@@ -126,6 +128,11 @@ pub fn prospect(answers: &[Status]) -> Option<Prospect> {
             .filter(|id| id.epoch > 0)
             .map(|id| (id.prefix.clone(), id.epoch)),
         transactions,
+        passwords: answers
+            .iter()
+            .map(|answer| answer.passwords.set)
+            .max()
+            .unwrap_or(0),
         purged: primary
             .and_then(|answer| answer.transactions.as_ref())
             .is_some_and(|sets| !sets.purged.is_empty()),

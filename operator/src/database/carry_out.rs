@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use panono_crds::{
-    ConditionStatus, ConditionType, DatabaseStatus, DecisionPhase, Divergence, FailoverStatus,
-    MemberStatus, Mode, Reason, ShopAction,
+    ConditionStatus, ConditionType, DatabaseStatus, DecisionPhase, DeletionPolicy, Divergence,
+    FailoverStatus, MemberStatus, Mode, Reason, ShopAction,
 };
 use serde_json::json;
 
 use super::decide::{Act, Decision, Proposal, Step, decide};
-use super::evidence::{Evidence, Order, Verb, Version, Wanted};
+use super::evidence::{Evidence, Order, Secrets, ShopPods, Verb, Version, Wanted};
 use super::observe::{Agents, Seen, answer, bytes, claim_name, observe, pod_name};
 use super::record;
-use super::secrets::Keys;
+use super::secrets::{self, Keys};
 use crate::agent::api::{self, Command};
 use crate::cluster::Cluster;
 use crate::desired::group::{MARKER, PORT, host};
@@ -51,6 +51,10 @@ pub struct Look<'a> {
     pub keys: &'a Keys,
     /// The digest of the template of pods.
     pub revision: &'a str,
+    /// The digest of the settings that can change while members run.
+    pub settings: &'a str,
+    /// The shop's own pods.
+    pub pods: ShopPods,
     /// What was asked for and is not done.
     pub actions: &'a [Arc<ShopAction>],
 }
@@ -133,7 +137,10 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
                     (problem, WATCH)
                 }
             };
-            outcome.verdict = Some(Verdict::new(waiting(&evidence), words));
+            // A new certificate changes nothing for anybody.
+            if !matches!(act, Act::ReloadTls { .. }) || evidence.rotates() {
+                outcome.verdict = Some(Verdict::new(waiting(&evidence), words));
+            }
             outcome.pause = pause;
         }
     }
@@ -191,6 +198,7 @@ fn gather(look: Look<'_>, seen: &Seen, now: Timestamp) -> (Evidence, Vec<(String
             claim_bytes: bytes(&managed.storage.size),
             hibernated: look.shop.spec.mode == Mode::Hibernated,
             reclones: managed.group.unwrap_or_default().divergence == Divergence::SaveThenReclone,
+            settings: look.settings.to_owned(),
         },
         record,
         claims: seen.claims.clone(),
@@ -212,6 +220,11 @@ fn gather(look: Look<'_>, seen: &Seen, now: Timestamp) -> (Evidence, Vec<(String
         orders,
         waited_long,
         overdue,
+        secrets: Secrets {
+            passwords: look.keys.passwords,
+            certificate: look.keys.certificate.clone(),
+        },
+        shop: look.pods,
     };
     evidence.learn_epochs();
     (evidence, ended)
@@ -223,7 +236,9 @@ fn orders(actions: &[Arc<ShopAction>], ended: &mut Vec<(String, bool, String)>) 
     for action in actions {
         let name = action.metadata.name.clone().unwrap_or_default();
         let spec = &action.spec;
-        let verb = if let Some(switchover) = &spec.switchover {
+        let verb = if spec.rotate_secrets.is_some() {
+            Verb::Rotate
+        } else if let Some(switchover) = &spec.switchover {
             Verb::Switchover(switchover.to)
         } else if let Some(reclone) = &spec.reclone {
             Verb::Reclone(reclone.member)
@@ -249,6 +264,11 @@ fn orders(actions: &[Arc<ShopAction>], ended: &mut Vec<(String, bool, String)>) 
 
 /// The action that a decision brings to its end.
 fn end_of(before: &DatabaseStatus, decision: &Decision) -> Option<(String, bool, String)> {
+    if let Decision::Rotation { phase: None, .. } = decision {
+        let rotation = before.passwords.as_ref()?.rotation.as_ref()?;
+        let words = "Passwords and certificates were made anew and are used everywhere; the old passwords have ended";
+        return Some((rotation.action.clone()?, true, words.to_owned()));
+    }
     let operation = before.operation.as_ref()?;
     let action = operation.action.clone()?;
     match decision {
@@ -274,6 +294,9 @@ fn end_of(before: &DatabaseStatus, decision: &Decision) -> Option<(String, bool,
         | Decision::Recovery { .. }
         | Decision::Operation { .. }
         | Decision::CatchUp(_)
+        | Decision::Passwords { .. }
+        | Decision::Rotation { .. }
+        | Decision::Protocol(_)
         | Decision::Replicas(_) => None,
     }
 }
@@ -306,21 +329,24 @@ fn told(evidence: &Evidence, seen: &Seen, owner: &Owner, now: Timestamp) -> Outc
     if let Some(name) = &name
         && status.primary.as_ref() != Some(name)
     {
-        let gap = primary
-            .and_then(|ordinal| seen.statuses.get(&ordinal))
-            .and_then(|status| status.failover.as_ref())
-            .and_then(|failover| i64::try_from(failover.write_gap_ms).ok());
         if let Some(from) = status.primary.clone() {
-            tracing::info!(from, to = name, ?gap, "the database has another primary");
+            tracing::info!(from, to = name, "the database has another primary");
             status.last_failover = Some(FailoverStatus {
                 at: whole_seconds(now),
                 from: Some(from),
                 to: name.clone(),
-                write_gap_ms: gap,
+                write_gap_ms: None,
             });
         }
         // The last one that is known stays, so that a change over a time without any is seen.
         status.primary = Some(name.clone());
+    }
+    // It is told when the first write was taken, which is after the change was seen.
+    if let (Some(failover), Some(ordinal)) = (&mut status.last_failover, primary)
+        && failover.write_gap_ms.is_none()
+        && name.as_ref() == Some(&failover.to)
+    {
+        failover.write_gap_ms = gap(seen, ordinal, failover);
     }
     let live = evidence
         .live(&group)
@@ -336,6 +362,20 @@ fn told(evidence: &Evidence, seen: &Seen, owner: &Owner, now: Timestamp) -> Outc
         ended: Vec::new(),
         status,
     }
+}
+
+/// Before this, what a member tells of a change of the primary is of another one. Clocks differ, and looks are apart.
+const SAME_FAILOVER: Duration = Duration::from_secs(300);
+
+/// The gap of this change of the primary, if the new one has told it.
+fn gap(seen: &Seen, ordinal: u32, failover: &FailoverStatus) -> Option<i64> {
+    let told = seen.statuses.get(&ordinal)?.failover.as_ref()?;
+    let at: Timestamp = failover.at.parse().ok()?;
+    let first = Timestamp::from_millisecond(i64::try_from(told.at_ms).ok()?).ok()?;
+    let apart = first.duration_since(at).unsigned_abs();
+    (apart < SAME_FAILOVER)
+        .then(|| i64::try_from(told.write_gap_ms).ok())
+        .flatten()
 }
 
 /// A decision together with what members told.
@@ -422,11 +462,21 @@ async fn carry_out(
                 .await?;
         }
         Act::Replace { ordinal, pod_uid } => {
-            look.cluster
+            return look
+                .cluster
                 .evict(namespace, &pod_name(owner, *ordinal), pod_uid)
-                .await?;
+                .await;
         }
-        Act::Bootstrap { .. }
+        Act::MakeSecrets { generation } => {
+            let owned = look.shop.spec.deletion_policy == DeletionPolicy::Delete;
+            secrets::renew(look.cluster, owner, owned, *generation).await?;
+        }
+        Act::SetPasswords { .. }
+        | Act::DiscardPasswords { .. }
+        | Act::ReloadTls { .. }
+        | Act::ApplySettings { .. }
+        | Act::SetProtocol { .. }
+        | Act::Bootstrap { .. }
         | Act::Fence { .. }
         | Act::Release { .. }
         | Act::Recover { .. }
@@ -438,8 +488,8 @@ async fn carry_out(
     Ok(Ok(()))
 }
 
-/// The step as a member is told it: which member, in which epoch, what.
-fn verb(
+/// The step as a member is told it: which member, in which epoch, what. Nothing for what is done without one.
+pub fn verb(
     owner: &Owner,
     evidence: &Evidence,
     group: &str,
@@ -490,9 +540,48 @@ fn verb(
                 save: true,
             },
         ),
-        Act::MarkClaim { .. } | Act::GrowClaim { .. } | Act::Replace { .. } | Act::End { .. } => {
-            return None;
-        }
+        Act::SetPasswords {
+            ordinal,
+            generation,
+            epoch,
+        } => (
+            *ordinal,
+            *epoch,
+            api::Verb::RotatePasswords {
+                generation: *generation,
+                discard_old: false,
+            },
+        ),
+        Act::DiscardPasswords {
+            ordinal,
+            generation,
+            epoch,
+        } => (
+            *ordinal,
+            *epoch,
+            api::Verb::RotatePasswords {
+                generation: *generation,
+                discard_old: true,
+            },
+        ),
+        Act::ReloadTls { ordinal, epoch } => (*ordinal, *epoch, api::Verb::ReloadTls {}),
+        Act::ApplySettings { ordinal, epoch } => (*ordinal, *epoch, api::Verb::ApplySettings {}),
+        Act::SetProtocol {
+            ordinal,
+            version,
+            epoch,
+        } => (
+            *ordinal,
+            *epoch,
+            api::Verb::SetCommunicationProtocol {
+                version: version.to_string(),
+            },
+        ),
+        Act::MarkClaim { .. }
+        | Act::GrowClaim { .. }
+        | Act::Replace { .. }
+        | Act::MakeSecrets { .. }
+        | Act::End { .. } => return None,
     })
 }
 

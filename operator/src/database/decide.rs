@@ -6,11 +6,12 @@
 
 use panono_crds::{
     BootstrapStatus, DecisionPhase, OperationKind, Reason, RecoveryEvidence, RecoveryRule,
+    RotationPhase,
 };
 
-use super::evidence::{Data, Evidence};
-use super::gtid::Gtids;
+use super::evidence::{Data, Evidence, Version};
 use super::{outage, planned};
+use crate::gtid::GtidSet;
 
 /// What is done next.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +47,7 @@ pub enum Proposal {
         /// The member with the most.
         seed: u32,
         /// What others have and it has not.
-        accept_loss_of: Gtids,
+        accept_loss_of: GtidSet,
         /// The epoch for which this holds.
         epoch: i64,
     },
@@ -113,6 +114,22 @@ pub enum Decision {
     },
     /// There are to be so many members.
     Replicas(u32),
+    /// Which passwords the shop's pods have to use is found, and whether the accounts have them already: nothing was recorded.
+    Passwords {
+        /// How often they were made.
+        generation: i64,
+        /// The accounts have them.
+        set: bool,
+    },
+    /// The next phase of a change of passwords; nothing when it is done.
+    Rotation {
+        /// Which.
+        phase: Option<RotationPhase>,
+        /// The action that asks for it, where it begins.
+        action: Option<String>,
+    },
+    /// The group's protocol is that of this version.
+    Protocol(Version),
     /// Members have heard of this epoch, which is not in the status: it was lost, or an older one was restored. What was begun
     /// by it is begun anew.
     CatchUp(i64),
@@ -190,6 +207,52 @@ pub enum Act {
         ordinal: u32,
         /// The member whose data is copied.
         donor: u32,
+        /// The epoch of the decision.
+        epoch: i64,
+    },
+    /// New passwords and a new certificate are made. Done if there are newer ones than before.
+    MakeSecrets {
+        /// How often passwords were made then.
+        generation: i64,
+    },
+    /// The primary gives the accounts new passwords; those before can still be used.
+    SetPasswords {
+        /// The primary.
+        ordinal: u32,
+        /// How often they were made.
+        generation: i64,
+        /// The epoch of the decision.
+        epoch: i64,
+    },
+    /// The primary ends the passwords before.
+    DiscardPasswords {
+        /// The primary.
+        ordinal: u32,
+        /// How often those that stay were made.
+        generation: i64,
+        /// The epoch of the decision.
+        epoch: i64,
+    },
+    /// A member uses the certificate that is in its files.
+    ReloadTls {
+        /// The member.
+        ordinal: u32,
+        /// The epoch of the decision.
+        epoch: i64,
+    },
+    /// A member uses the settings that are in its files.
+    ApplySettings {
+        /// The member.
+        ordinal: u32,
+        /// The epoch of the decision.
+        epoch: i64,
+    },
+    /// The primary allows the group what this version understands.
+    SetProtocol {
+        /// The primary.
+        ordinal: u32,
+        /// The version.
+        version: Version,
         /// The epoch of the decision.
         epoch: i64,
     },

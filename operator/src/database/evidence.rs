@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use panono_crds::{DatabaseStatus, DecisionPhase, MemberState, OperationKind};
 
-use super::gtid::Gtids;
+use crate::agent::api::{InUse, Passwords};
+use crate::gtid::GtidSet;
 
 /// Everything on which a decision rests.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,6 +28,28 @@ pub struct Evidence {
     pub waited_long: bool,
     /// The operation under way takes longer than it ever should.
     pub overdue: bool,
+    /// What is in the Secrets.
+    pub secrets: Secrets,
+    /// The shop's own pods.
+    pub shop: ShopPods,
+}
+
+/// What is in the Secrets of a database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// How often passwords were made.
+    pub passwords: i64,
+    /// The digest of the members' certificate.
+    pub certificate: String,
+}
+
+/// The pods that use the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShopPods {
+    /// They are as they should be: none is being replaced.
+    pub settled: bool,
+    /// The oldest passwords that one of them may use. Nothing if none runs, or if that was not looked at.
+    pub oldest: Option<i64>,
 }
 
 /// What there is to be.
@@ -44,6 +67,8 @@ pub struct Wanted {
     pub hibernated: bool,
     /// Members that have transactions of their own are cloned over, once these are saved. Else a human has to ask for it.
     pub reclones: bool,
+    /// The digest of the settings that can change while members run.
+    pub settings: String,
 }
 
 /// A volume.
@@ -86,9 +111,9 @@ pub struct Answer {
     /// It is the primary of its view.
     pub primary: bool,
     /// Transactions that it has applied.
-    pub executed: Gtids,
+    pub executed: GtidSet,
     /// Transactions that it has received from the group, applied or not.
-    pub received: Gtids,
+    pub received: GtidSet,
     /// Transactions that wait to be applied.
     pub queue: u64,
     /// The last view that it was in.
@@ -96,9 +121,19 @@ pub struct Answer {
     /// It takes no part in any group until an epoch after this one allows it.
     pub fenced: Option<i64>,
     /// Transactions that the group has not, which keep it out.
-    pub errant: Gtids,
+    pub errant: GtidSet,
     /// The version of its server.
     pub version: Option<Version>,
+    /// Which passwords it has and knows.
+    pub passwords: Passwords,
+    /// Its certificate.
+    pub certificate: InUse,
+    /// Its settings.
+    pub settings: InUse,
+    /// It has settings that its server takes at its next start only.
+    pub needs_restart: bool,
+    /// The version for which it has set the group's protocol.
+    pub protocol_for: Option<Version>,
 }
 
 /// What a data directory is.
@@ -196,6 +231,8 @@ pub struct Order {
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
+    /// New passwords.
+    Rotate,
     /// Another primary: this one, or any.
     Switchover(Option<u32>),
     /// A member's data is replaced by a copy.
@@ -205,7 +242,7 @@ pub enum Verb {
         /// The member.
         seed: u32,
         /// Transactions of others that are given up.
-        accept_loss_of: Gtids,
+        accept_loss_of: GtidSet,
         /// The epoch for which this was decided.
         epoch: i64,
     },
@@ -213,7 +250,7 @@ pub enum Verb {
 
 impl Answer {
     /// Everything that it has.
-    pub fn has(&self) -> Gtids {
+    pub fn has(&self) -> GtidSet {
         self.executed.union(&self.received)
     }
 
@@ -296,6 +333,14 @@ impl Evidence {
             .operation
             .as_ref()
             .is_some_and(|operation| operation.kind == kind)
+    }
+
+    /// Whether passwords are being changed.
+    pub fn rotates(&self) -> bool {
+        self.record
+            .passwords
+            .as_ref()
+            .is_some_and(|passwords| passwords.rotation.is_some())
     }
 
     /// Whether a group is being made again.

@@ -7,11 +7,11 @@
 pub mod carry_out;
 pub mod decide;
 pub mod evidence;
-pub mod gtid;
 pub mod observe;
 mod outage;
 mod planned;
 mod record;
+mod rotation;
 pub mod secrets;
 
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod model;
 
 pub use record::record;
 
-use panono_crds::ShopStatus;
+use panono_crds::{PasswordsStatus, RotationPhase, ShopStatus};
 
 use crate::desired::group::GroupStage;
 use crate::validate::ValidatedShop;
@@ -38,6 +38,23 @@ pub fn stage(shop: &ValidatedShop, status: Option<&ShopStatus>) -> GroupStage {
             .filter(|replicas| *replicas > 0),
         claim_size: recorded.and_then(|database| database.claim_size.clone()),
         agent_image: recorded.and_then(|database| database.agent_image.clone()),
-        certificates: 0,
+        passwords: recorded
+            .and_then(|database| database.passwords.as_ref())
+            .map(in_use),
+    }
+}
+
+/// The number of the passwords with which pods of the shop are made.
+fn in_use(passwords: &PasswordsStatus) -> i64 {
+    match &passwords.rotation {
+        Some(rotation)
+            if matches!(
+                rotation.phase,
+                RotationPhase::RollingOut | RotationPhase::Discarding
+            ) =>
+        {
+            rotation.generation
+        }
+        Some(_) | None => passwords.generation,
     }
 }

@@ -10,7 +10,6 @@ use kube::api::DynamicObject;
 use panono_crds::{Component, MemberState, Reason};
 
 use super::evidence::{Answer, Claim, Data, Pod, Version, View};
-use super::gtid::Gtids;
 use super::secrets::Keys;
 use crate::agent::api::{
     self, COMMANDS_PATH, Command, DataDirectory, Problem, STATUS_PATH, Server, Status,
@@ -18,6 +17,7 @@ use crate::agent::api::{
 use crate::cluster::Cluster;
 use crate::desired::group::{AGENT_PORT, MARKER, REVISION, host};
 use crate::failure::Failure;
+use crate::gtid::GtidSet;
 use crate::names::{COMPONENT_LABEL, Owner, SHOP_LABEL};
 use crate::object::Kind;
 
@@ -284,7 +284,7 @@ pub fn answer(status: &Status) -> Answer {
         DataDirectory::Foreign { group_name } if group_name.is_empty() => Data::Foreign,
         DataDirectory::Foreign { group_name } => Data::Of(group_name.clone()),
     };
-    let set = |text: &str| text.parse::<Gtids>().ok();
+    let set = |text: &str| text.parse::<GtidSet>().ok();
     let transactions = status
         .transactions
         .as_ref()
@@ -322,6 +322,11 @@ pub fn answer(status: &Status) -> Answer {
                 None
             }
         },
+        passwords: status.passwords,
+        certificate: status.certificate.clone(),
+        settings: status.settings.clone(),
+        needs_restart: !status.pending_restart.is_empty(),
+        protocol_for: status.protocol_for.as_deref().and_then(Version::of),
     }
 }
 

@@ -17,7 +17,7 @@ use panono_crds::{
 
 use super::decide::{Act, Decision, Proposal, Stall, Step};
 use super::evidence::{Answer, Evidence, Verb, View};
-use super::gtid::Gtids;
+use crate::gtid::GtidSet;
 
 pub(super) fn step(evidence: &Evidence, group: &str) -> Step {
     if let Some(step) = recovering(evidence, group) {
@@ -194,7 +194,7 @@ fn choose<'a>(
     let primary = last.and_then(|view| view.primary.as_deref());
     members
         .iter()
-        .filter(|(_, answer)| answer.has().covers(&all))
+        .filter(|(_, answer)| all.is_subset(&answer.has()))
         .min_by_key(|(ordinal, answer)| (primary != Some(answer.server_uuid.as_str()), *ordinal))
         .copied()
         .ok_or_else(|| "none of the members that answer has all that the others have".to_owned())
@@ -242,8 +242,8 @@ fn begun(
 }
 
 /// Everything that members have.
-fn together(members: &[(u32, &Answer)]) -> Gtids {
-    members.iter().fold(Gtids::default(), |all, (_, answer)| {
+fn together(members: &[(u32, &Answer)]) -> GtidSet {
+    members.iter().fold(GtidSet::default(), |all, (_, answer)| {
         all.union(&answer.has())
     })
 }
@@ -257,7 +257,7 @@ fn ordered(evidence: &Evidence, members: &[(u32, &Answer)]) -> Option<Step> {
                 accept_loss_of,
                 epoch,
             } => Some((&order.action, *seed, accept_loss_of, *epoch)),
-            Verb::Switchover(_) | Verb::Reclone(_) => None,
+            Verb::Switchover(_) | Verb::Reclone(_) | Verb::Rotate => None,
         })?;
     let refuse = |message: String| {
         Some(Step::Act(Act::End {
@@ -277,8 +277,8 @@ fn ordered(evidence: &Evidence, members: &[(u32, &Answer)]) -> Option<Step> {
             "Member {seed} does not answer, or has no data of this group"
         ));
     };
-    let lost = together(members).minus(&answer.has());
-    let beyond = lost.minus(accepted);
+    let lost = together(members).subtract(&answer.has());
+    let beyond = lost.subtract(accepted);
     if !beyond.is_empty() {
         return refuse(format!(
             "From member {seed} these would be lost besides what acceptLossOf says: {beyond}"
@@ -344,7 +344,7 @@ fn stall(evidence: &Evidence, members: &[(u32, &Answer)], lacks: &str) -> Stall 
         ),
         proposal: best.map(|(seed, answer)| Proposal::Rebuild {
             seed: *seed,
-            accept_loss_of: all.minus(&answer.has()),
+            accept_loss_of: all.subtract(&answer.has()),
             epoch: evidence.record.epoch,
         }),
     }

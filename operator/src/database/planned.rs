@@ -1,10 +1,11 @@
 //! A group with a majority: what is done with its members, one after the other.
 
-use panono_crds::{MemberState, OperationKind, OperationStatus, Reason};
+use panono_crds::{MemberState, OperationKind, OperationStatus, Reason, RotationPhase};
 
 use super::decide::{Act, Decision, Proposal, Stall, Step};
 use super::evidence::{Evidence, Verb, Version};
 use super::outage::at_rest;
+use super::rotation;
 
 /// Transactions that may wait in each member when another is stopped. Under load there are always some.
 const QUEUE: u64 = 100;
@@ -52,11 +53,36 @@ pub(super) fn step(evidence: &Evidence, group: &str) -> Step {
     if let Some(operation) = &evidence.record.operation {
         return proceed(evidence, group, operation);
     }
-    order(evidence, group)
-        .or_else(|| quarantine(evidence, group))
-        .or_else(|| resize(evidence, group))
-        .or_else(|| update(evidence, group))
-        .unwrap_or_else(|| rest(evidence, group))
+    if let Some(step) = rotation::unknown(evidence, group) {
+        return step;
+    }
+    let rotation = evidence
+        .record
+        .passwords
+        .as_ref()
+        .and_then(|passwords| passwords.rotation.as_ref());
+    let Some(rotation) = rotation else {
+        return order(evidence, group)
+            .or_else(|| quarantine(evidence, group))
+            .or_else(|| resize(evidence, group))
+            .or_else(|| settings(evidence, group))
+            .or_else(|| update(evidence, group))
+            .or_else(|| protocol(evidence, group))
+            .unwrap_or_else(|| rest(evidence, group));
+    };
+    let all = (0..evidence.record.replicas).all(|ordinal| is_live(evidence, group, ordinal));
+    if !all {
+        // What brings a member back is not put off until passwords are changed: that waits for it.
+        return order(evidence, group)
+            .or_else(|| quarantine(evidence, group))
+            .or_else(|| update(evidence, group))
+            .unwrap_or_else(|| rest(evidence, group));
+    }
+    if others_stand(evidence, group, u32::MAX) {
+        rotation::proceed(evidence, group, rotation)
+    } else {
+        Step::Wait("Passwords are being changed: members catch up".to_owned())
+    }
 }
 
 /// Whether a member can be stopped: all others are in the group and have little to catch up, and there is one primary.
@@ -191,7 +217,11 @@ fn proceed(evidence: &Evidence, group: &str, operation: &OperationStatus) -> Ste
 
 /// What was asked for.
 fn order(evidence: &Evidence, group: &str) -> Option<Step> {
-    let order = evidence.orders.first()?;
+    // New passwords wait until everything else is as it should be.
+    let order = evidence
+        .orders
+        .iter()
+        .find(|order| order.verb != Verb::Rotate || may_rotate(evidence, group))?;
     let end = |done: bool, message: String| {
         Some(Step::Act(Act::End {
             action: order.action.clone(),
@@ -204,6 +234,10 @@ fn order(evidence: &Evidence, group: &str) -> Option<Step> {
             false,
             "The group has a majority: there is nothing to rebuild".to_owned(),
         ),
+        Verb::Rotate => Some(Step::Record(Decision::Rotation {
+            phase: Some(RotationPhase::Making),
+            action: Some(order.action.clone()),
+        })),
         Verb::Switchover(wanted) => {
             let Some(primary) = evidence.primary(group) else {
                 return Some(Step::Wait("No member is known as the primary".to_owned()));
@@ -256,6 +290,68 @@ fn order(evidence: &Evidence, group: &str) -> Option<Step> {
             }
         }
     }
+}
+
+fn may_rotate(evidence: &Evidence, group: &str) -> bool {
+    let passwords = evidence.record.passwords.as_ref();
+    passwords.is_some_and(|passwords| passwords.rotation.is_none())
+        && evidence.shop.settled
+        && others_stand(evidence, group, u32::MAX)
+}
+
+/// Settings that changed: a member that has them in its files takes those that it can take while it runs.
+fn settings(evidence: &Evidence, group: &str) -> Option<Step> {
+    let wanted = &evidence.wanted.settings;
+    let (ordinal, _) = evidence.live(group).find(|(_, answer)| {
+        !wanted.is_empty() && answer.settings.files == *wanted && answer.settings.server != *wanted
+    })?;
+    Some(Step::Act(Act::ApplySettings {
+        ordinal,
+        epoch: evidence.record.epoch,
+    }))
+}
+
+/// When all members run a version, the group may use what members of that version understand. Members of an older one could not
+/// join it any longer.
+fn protocol(evidence: &Evidence, group: &str) -> Option<Step> {
+    let mut version = None;
+    for ordinal in 0..evidence.record.replicas {
+        let answer = evidence
+            .answer(ordinal)
+            .filter(|answer| answer.is_live(group))?;
+        let own = answer.version?;
+        if *version.get_or_insert(own) != own {
+            return None;
+        }
+    }
+    let version = version?;
+    let recorded = evidence
+        .record
+        .protocol_version
+        .as_deref()
+        .and_then(Version::of);
+    if recorded.is_some_and(|recorded| recorded >= version) {
+        return None;
+    }
+    let adopted = evidence
+        .record
+        .bootstrap
+        .as_ref()
+        .is_none_or(|bootstrap| bootstrap.adopted);
+    let primary = evidence.primary(group)?;
+    let done = evidence
+        .answer(primary)
+        .is_some_and(|answer| answer.protocol_for == Some(version));
+    // A group that was made by this version has its protocol.
+    Some(if done || recorded.is_none() && !adopted {
+        Step::Record(Decision::Protocol(version))
+    } else {
+        Step::Act(Act::SetProtocol {
+            ordinal: primary,
+            version,
+            epoch: evidence.record.epoch,
+        })
+    })
 }
 
 /// The member that is primary next, all things being equal.
@@ -356,10 +452,11 @@ fn update(evidence: &Evidence, group: &str) -> Option<Step> {
     }
     let mut outdated: Vec<u32> = (0..evidence.record.replicas)
         .filter(|ordinal| {
-            evidence
-                .pods
-                .get(ordinal)
-                .is_some_and(|pod| pod.revision != evidence.wanted.revision && !pod.leaving)
+            evidence.pods.get(ordinal).is_some_and(|pod| {
+                !pod.leaving
+                    && (pod.revision != evidence.wanted.revision
+                        || needs_restart(evidence, *ordinal))
+            })
         })
         .collect();
     let primary = evidence.primary(group);
@@ -386,6 +483,13 @@ fn update(evidence: &Evidence, group: &str) -> Option<Step> {
     Some(begin(evidence, OperationKind::Replace, next, None))
 }
 
+/// Whether a member has settings that its server takes at its next start only.
+fn needs_restart(evidence: &Evidence, ordinal: u32) -> bool {
+    evidence.answer(ordinal).is_some_and(|answer| {
+        answer.needs_restart && answer.settings.server == evidence.wanted.settings
+    })
+}
+
 /// A tag without a patch says nothing about it.
 fn is_downgrade(wanted: Version, running: Version) -> bool {
     wanted.series < running.series
@@ -399,6 +503,32 @@ fn rest(evidence: &Evidence, group: &str) -> Step {
         None if evidence.primary(group).is_none() => {
             Step::Wait("No member is known as the primary".to_owned())
         }
-        None => Step::Nothing,
+        None => waiting(evidence)
+            .map(Step::Wait)
+            .or_else(|| rotation::reload(evidence))
+            .unwrap_or(Step::Nothing),
     }
+}
+
+/// What was asked for and cannot be begun yet.
+fn waiting(evidence: &Evidence) -> Option<String> {
+    let wanted = &evidence.wanted.settings;
+    // An older agent does not tell, and takes them when its pod is replaced.
+    let late = evidence.current().find(|(_, answer)| {
+        let files = &answer.settings.files;
+        !wanted.is_empty() && !files.is_empty() && files != wanted
+    });
+    if let Some((ordinal, _)) = late {
+        return Some(format!(
+            "Settings have changed: the files of member {ordinal} are not there yet"
+        ));
+    }
+    let rotates = evidence
+        .orders
+        .iter()
+        .any(|order| order.verb == Verb::Rotate);
+    rotates.then(|| {
+        "New passwords are made when all members have caught up and no pod of the shop is being replaced"
+            .to_owned()
+    })
 }

@@ -1,7 +1,8 @@
 //! What a decision makes of the status. Pure.
 
 use panono_crds::{
-    BootstrapStatus, DatabaseStatus, DecisionPhase, OperationKind, OperationStatus, RecoveryStatus,
+    BootstrapStatus, DatabaseStatus, DecisionPhase, OperationKind, OperationStatus,
+    PasswordsStatus, RecoveryStatus, RotationPhase, RotationStatus,
 };
 
 use super::decide::Decision;
@@ -100,6 +101,42 @@ pub fn record(
             });
         }
         Decision::OperationDone { .. } => status.operation = None,
+        Decision::Passwords { generation, set } => {
+            status.passwords = Some(PasswordsStatus {
+                // Those before are still in the Secret.
+                generation: if *set {
+                    *generation
+                } else {
+                    generation.saturating_sub(1)
+                },
+                rotation: (!set).then(|| RotationStatus {
+                    phase: RotationPhase::Setting,
+                    generation: *generation,
+                    started_at: now.to_owned(),
+                    action: None,
+                }),
+            });
+        }
+        Decision::Rotation { phase, action } => {
+            let passwords = status.passwords.get_or_insert_default();
+            match (phase, &mut passwords.rotation) {
+                (Some(phase), Some(rotation)) => rotation.phase = *phase,
+                (Some(phase), none) => {
+                    *none = Some(RotationStatus {
+                        phase: *phase,
+                        generation: passwords.generation.saturating_add(1),
+                        started_at: now.to_owned(),
+                        action: action.clone(),
+                    });
+                }
+                (None, rotation) => {
+                    if let Some(done) = rotation.take() {
+                        passwords.generation = done.generation;
+                    }
+                }
+            }
+        }
+        Decision::Protocol(version) => status.protocol_version = Some(version.to_string()),
         Decision::CatchUp(heard) => {
             status.epoch = heard.max(&before.epoch).saturating_add(1);
             status.operation = None;

@@ -1,7 +1,8 @@
 //! The Secrets of a group: passwords of its accounts, and the certificates by which members, operator and shop know each other.
 //!
 //! Each Shop has an authority of its own, whose key no pod sees. Members share a certificate with all their names; the operator
-//! has one to ask them with. Both are made anew when a third of their time is left.
+//! has one to ask them with. Both are made anew when a third of their time is left, and the members' together with new passwords.
+//! Nobody is restarted for a certificate: members read it while they run.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ use rcgen::{
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::desired::group::{ACCOUNTS, AUTHORITY, TLS, host};
+use crate::desired::group::{ACCOUNTS, AUTHORITY, GENERATION_KEY, TLS, host, shop_key};
 use crate::failure::Failure;
 use crate::names::{Owner, SHOP_LABEL};
 use crate::object::{Kind, Object, digest, insert, short};
@@ -28,7 +29,6 @@ use crate::object::{Kind, Object, digest, insert, short};
 /// The manager of the Secrets' values, which is not the one that applies objects.
 const MANAGER: &str = "panono-operator-credentials";
 
-const GENERATION: &str = "panono.dev/generation";
 const RENEW: &str = "panono.dev/renew-after";
 const ISSUER: &str = "panono.dev/authority";
 
@@ -46,14 +46,16 @@ pub struct Keys {
     pub authority: String,
     /// The operator's certificate and key, in PEM.
     pub identity: String,
-    /// How often the members' certificate was made.
-    pub certificates: i64,
+    /// The digest of the members' certificate.
+    pub certificate: String,
+    /// How often the passwords of accounts were made.
+    pub passwords: i64,
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Keys do not get into logs.
-        write!(formatter, "Keys({})", self.certificates)
+        write!(formatter, "Keys({})", self.certificate)
     }
 }
 
@@ -71,48 +73,25 @@ pub async fn ensure(cluster: &Cluster, owner: &Owner, owned: bool) -> Result<Key
     };
     let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
     let accounts = store.get(ACCOUNTS).await?;
-    let has = |found: &Option<DynamicObject>, key: &str| {
-        value(found.as_ref(), key).is_some_and(|value| !value.is_empty())
-    };
-    if !["shop", "agent", "replication"]
-        .iter()
-        .all(|key| has(&accounts, key))
-    {
-        let mut data = Data::new();
-        for key in ["shop", "agent", "replication"] {
-            let kept = value(accounts.as_ref(), key).filter(|value| !value.is_empty());
-            let word = kept.unwrap_or_else(|| Alphanumeric.sample_string(&mut rand::rng(), 32));
-            data.insert(key.to_owned(), word);
+    let passwords = match passwords(&data(accounts.as_ref())) {
+        Some(passwords) => passwords,
+        None => {
+            let data = first_passwords(data(accounts.as_ref()));
+            store.put(ACCOUNTS, accounts, data, &[]).await?;
+            1
         }
-        store.put(ACCOUNTS, accounts, data, &[]).await?;
-    }
+    };
     let authority = store.authority(today).await?;
     let ca = value(Some(&authority), "ca.crt").unwrap_or_default();
-    let key = value(Some(&authority), "ca.key").unwrap_or_default();
-    let issuer = short(digest(&Value::from(ca.clone())));
     let members = store.get(TLS).await?;
     let current = members.as_ref().is_some_and(|found| {
-        annotation(found, ISSUER) == Some(&issuer)
+        annotation(found, ISSUER) == Some(&short(digest(&Value::from(ca.clone()))))
             && annotation(found, RENEW).is_some_and(|date| *date > today.to_string())
-            && has(&members, "tls.key")
+            && value(Some(found), "tls.key").is_some_and(|key| !key.is_empty())
     });
-    let members = if current {
-        members
-    } else {
-        let names = names(owner);
-        let (certificate, leaf_key) = leaf(&ca_name(owner), &key, &names, "members", today)?;
-        let data = Data::from([
-            ("ca.crt".to_owned(), ca.clone()),
-            ("tls.crt".to_owned(), certificate),
-            ("tls.key".to_owned(), leaf_key),
-        ]);
-        let generation = members.as_ref().map_or(0, generation).saturating_add(1);
-        let notes = [
-            (ISSUER, issuer),
-            (RENEW, plus(today, RENEW_DAYS).to_string()),
-            (GENERATION, generation.to_string()),
-        ];
-        Some(store.put(TLS, members, data, &notes).await?)
+    let members = match members {
+        Some(found) if current => found,
+        members => store.certify(&authority, members, today).await?,
     };
     Ok(Keys {
         identity: format!(
@@ -120,9 +99,104 @@ pub async fn ensure(cluster: &Cluster, owner: &Owner, owned: bool) -> Result<Key
             value(Some(&authority), "tls.crt").unwrap_or_default(),
             value(Some(&authority), "tls.key").unwrap_or_default()
         ),
+        certificate: crate::agent::tls::digest(
+            ca.as_bytes(),
+            value(Some(&members), "tls.crt")
+                .unwrap_or_default()
+                .as_bytes(),
+        ),
         authority: ca,
-        certificates: members.as_ref().map_or(1, generation),
+        passwords,
     })
+}
+
+/// Makes new passwords, unless there are those of this generation already, and a new certificate. Those before are kept beside
+/// them: the one before of each account, and what pods of the shop were made with.
+///
+/// # Errors
+/// As of [`ensure`].
+pub async fn renew(
+    cluster: &Cluster,
+    owner: &Owner,
+    owned: bool,
+    generation: i64,
+) -> Result<(), Failure> {
+    let store = Store {
+        cluster,
+        owner,
+        owned,
+    };
+    let accounts = store.get(ACCOUNTS).await?;
+    let before = data(accounts.as_ref());
+    if passwords(&before).is_none_or(|there| there >= generation) {
+        return Ok(());
+    }
+    // The certificate first: that the passwords are there says that all is.
+    let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let authority = store.authority(today).await?;
+    let members = store.get(TLS).await?;
+    store.certify(&authority, members, today).await?;
+    let data = next_passwords(&before, generation);
+    store.put(ACCOUNTS, accounts, data, &[]).await?;
+    Ok(())
+}
+
+/// Accounts with a password each.
+const NAMES: [&str; 3] = ["agent", "replication", "shop"];
+
+/// How often the passwords were made. Nothing if one is missing.
+fn passwords(data: &Data) -> Option<i64> {
+    let generation: i64 = data.get(GENERATION_KEY)?.parse().ok()?;
+    NAMES
+        .iter()
+        .map(|name| (*name).to_owned())
+        .chain([shop_key(generation)])
+        .all(|key| data.get(&key).is_some_and(|word| !word.is_empty()))
+        .then_some(generation)
+}
+
+fn word() -> String {
+    Alphanumeric.sample_string(&mut rand::rng(), 32)
+}
+
+/// With what is missing.
+fn first_passwords(mut data: Data) -> Data {
+    for name in NAMES {
+        let there = data.entry(name.to_owned()).or_default();
+        if there.is_empty() {
+            *there = word();
+        }
+    }
+    let shop = data.get("shop").cloned().unwrap_or_default();
+    data.insert(shop_key(1), shop);
+    data.insert(GENERATION_KEY.to_owned(), 1.to_string());
+    data
+}
+
+/// New ones for all accounts.
+fn next_passwords(before: &Data, generation: i64) -> Data {
+    let mut data = Data::from([(GENERATION_KEY.to_owned(), generation.to_string())]);
+    for name in NAMES {
+        let old = before.get(name).cloned().unwrap_or_default();
+        data.insert(format!("{name}-old"), old);
+        data.insert(name.to_owned(), word());
+    }
+    let old = before.get("shop").cloned().unwrap_or_default();
+    let new = data.get("shop").cloned().unwrap_or_default();
+    data.insert(shop_key(generation.saturating_sub(1)), old);
+    data.insert(shop_key(generation), new);
+    data
+}
+
+/// The values of a Secret.
+fn data(found: Option<&DynamicObject>) -> Data {
+    let keys = found
+        .and_then(|found| found.data.get("data"))
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|data| data.keys());
+    keys.filter_map(|key| Some((key.clone(), value(found, key)?)))
+        .collect()
 }
 
 struct Store<'a> {
@@ -202,6 +276,30 @@ impl Store<'_> {
         })
     }
 
+    /// A new certificate of the members.
+    async fn certify(
+        &self,
+        authority: &DynamicObject,
+        members: Option<DynamicObject>,
+        today: Date,
+    ) -> Result<DynamicObject, Failure> {
+        let ca = value(Some(authority), "ca.crt").unwrap_or_default();
+        let key = value(Some(authority), "ca.key").unwrap_or_default();
+        let names = names(self.owner);
+        let (certificate, leaf_key) = leaf(&ca_name(self.owner), &key, &names, "members", today)?;
+        let issuer = short(digest(&Value::from(ca.clone())));
+        let data = Data::from([
+            ("ca.crt".to_owned(), ca),
+            ("tls.crt".to_owned(), certificate),
+            ("tls.key".to_owned(), leaf_key),
+        ]);
+        let notes = [
+            (ISSUER, issuer),
+            (RENEW, plus(today, RENEW_DAYS).to_string()),
+        ];
+        self.put(TLS, members, data, &notes).await
+    }
+
     /// The authority, with a certificate for the operator that is good for some time yet.
     async fn authority(&self, today: Date) -> Result<DynamicObject, Failure> {
         let found = self.get(AUTHORITY).await?;
@@ -248,12 +346,6 @@ fn names(owner: &Owner) -> Vec<String> {
 
 fn annotation<'a>(found: &'a DynamicObject, name: &str) -> Option<&'a String> {
     found.metadata.annotations.as_ref()?.get(name)
-}
-
-fn generation(found: &DynamicObject) -> i64 {
-    annotation(found, GENERATION)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(1)
 }
 
 fn value(found: Option<&DynamicObject>, key: &str) -> Option<String> {
@@ -344,8 +436,33 @@ mod tests {
     use rustls::pki_types::pem::PemObject as _;
     use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
-    use super::{authority, leaf, names};
+    use super::{Data, authority, first_passwords, leaf, names, next_passwords, passwords};
+    use crate::desired::group::shop_key;
     use crate::names::Owner;
+
+    /// Whoever knows a password of the generation before still finds it.
+    #[test]
+    fn passwords_before_stay_beside_new_ones() {
+        let first = first_passwords(Data::new());
+        assert_eq!(passwords(&first), Some(1));
+        let second = next_passwords(&first, 2);
+        assert_eq!(passwords(&second), Some(2));
+        for name in ["agent", "replication", "shop"] {
+            assert_ne!(second[name], first[name]);
+            assert_eq!(second[&format!("{name}-old")], first[name]);
+        }
+        assert_eq!(second[&shop_key(1)], first["shop"]);
+        assert_eq!(second[&shop_key(2)], second["shop"]);
+        let third = next_passwords(&second, 3);
+        assert!(!third.contains_key(&shop_key(1)), "{:?}", third.keys());
+        assert_eq!(third["shop-old"], second["shop"]);
+        // One that is missing is made, and the others stay.
+        let mut broken = first.clone();
+        broken.remove("generation");
+        broken.remove("agent");
+        assert_eq!(passwords(&broken), None);
+        assert_eq!(first_passwords(broken)["shop"], first["shop"]);
+    }
 
     /// What the authority signs is good for each member's name, and for no other.
     #[test]

@@ -1,27 +1,37 @@
 //! The managed cache: a Valkey or Redis server that keeps nothing.
 
-use panono_crds::{CacheEngine, Component};
+use panono_crds::{CacheEngine, Component, ManagedCache};
 use serde_json::{Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only};
 use super::{CREDENTIALS, Plan};
 use crate::object::{Kind, Object};
 
-const PORT: u16 = 6379;
+pub(super) const PORT: u16 = 6379;
 
 /// The user of the official images.
-const UID: u32 = 999;
+pub(super) const UID: u32 = 999;
+
+pub(super) fn image(managed: &ManagedCache) -> &str {
+    managed.image.as_deref().unwrap_or(match managed.engine {
+        CacheEngine::Valkey => "docker.io/valkey/valkey:9",
+        CacheEngine::Redis => "docker.io/library/redis:8",
+    })
+}
 
 pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     let Some(managed) = &plan.shop.spec.cache.managed else {
         return Vec::new();
     };
+    if managed.is_watched() {
+        return super::cache_watched::objects(plan, managed);
+    }
     let owner = &plan.shop.owner;
     let part = "cache";
     let name = owner.component(Component::Cache);
-    let (program, image) = match managed.engine {
-        CacheEngine::Valkey => ("valkey-server", "docker.io/valkey/valkey:9"),
-        CacheEngine::Redis => ("redis-server", "docker.io/library/redis:8"),
+    let program = match managed.engine {
+        CacheEngine::Valkey => "valkey-server",
+        CacheEngine::Redis => "redis-server",
     };
     let memory = mebibytes(&managed.memory).max(1);
     let mut pod = Pod::new(part, Some(Component::Cache), UID);
@@ -32,7 +42,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     // The password comes with the file, so that it is in no list of processes. What follows a file on the command line wins.
     pod.containers.push(json!({
         "name": "cache",
-        "image": managed.image.as_deref().unwrap_or(image),
+        "image": image(managed),
         "imagePullPolicy": plan.shop.spec.release.pull_policy,
         "command": [program],
         "args": [

@@ -32,6 +32,18 @@ const UID: u32 = 999;
 /// The Secret with passwords of accounts, after the shop's name.
 pub const ACCOUNTS: &str = "database-accounts";
 
+/// The key in it that says how often they were made.
+pub const GENERATION_KEY: &str = "generation";
+
+/// The annotation of the shop's pods that says which of them they use.
+pub const PASSWORDS: &str = "panono.dev/database-passwords";
+
+/// The key in it of the password that pods of the shop use which were made for this generation.
+#[must_use]
+pub fn shop_key(generation: i64) -> String {
+    format!("shop-{generation}")
+}
+
 /// The Secret with the members' certificate.
 pub const TLS: &str = "database-tls";
 
@@ -49,8 +61,8 @@ pub struct GroupStage {
     pub claim_size: Option<String>,
     /// The image of the agent.
     pub agent_image: Option<String>,
-    /// How often the certificate was made.
-    pub certificates: i64,
+    /// The number of the passwords that the shop's pods use.
+    pub passwords: Option<i64>,
 }
 
 /// The host names of members, as they are in certificates and in the group.
@@ -120,7 +132,10 @@ pub(super) fn objects(plan: &Plan<'_>, managed: &ManagedDatabase) -> Vec<Object>
             Kind::ConfigMap,
             name.clone(),
             part,
-            json!({"data": {"agent.json": configuration.to_string()}}),
+            json!({"data": {
+                "agent.json": configuration.to_string(),
+                "live.json": live(managed, &group),
+            }}),
         ),
         owner.object(
             Kind::Service,
@@ -220,10 +235,6 @@ fn configuration(plan: &Plan<'_>, managed: &ManagedDatabase, group: &Group) -> V
             json!({"mysql": format!("{host}:{PORT}"), "api": format!("{host}:{AGENT_PORT}")})
         })
         .collect();
-    let mut settings = group.settings.clone();
-    settings
-        .entry("binlog_expire_logs_seconds".to_owned())
-        .or_insert_with(|| "259200".to_owned());
     json!({
         "volume": "/var/lib/mysql",
         "runFolder": "/run/mysqld",
@@ -238,8 +249,18 @@ fn configuration(plan: &Plan<'_>, managed: &ManagedDatabase, group: &Group) -> V
             "certificate": "/etc/panono/tls/tls.crt",
             "key": "/etc/panono/tls/tls.key",
         },
-        "adminAccount": {"user": "panono_agent", "passwordFile": "/etc/panono/accounts/agent"},
-        "replicationAccount": {"user": "panono_replication", "passwordFile": "/etc/panono/accounts/replication"},
+        "adminAccount": {
+            "user": "panono_agent",
+            "passwordFile": "/etc/panono/accounts/agent",
+            "oldPasswordFile": "/etc/panono/accounts/agent-old",
+        },
+        "replicationAccount": {
+            "user": "panono_replication",
+            "passwordFile": "/etc/panono/accounts/replication",
+            "oldPasswordFile": "/etc/panono/accounts/replication-old",
+        },
+        "generationFile": format!("/etc/panono/accounts/{GENERATION_KEY}"),
+        "liveFile": "/etc/panono/agent/live.json",
         "accounts": [{
             "user": USER,
             "passwordFile": "/etc/panono/accounts/shop",
@@ -251,16 +272,33 @@ fn configuration(plan: &Plan<'_>, managed: &ManagedDatabase, group: &Group) -> V
             ],
         }],
         "databases": [DATABASE],
-        "bufferPoolMib": mebibytes(&managed.buffer_pool).max(5),
-        "maxConnections": managed.max_connections,
         "expelTimeoutSeconds": match group.failover {
             Failover::Fast => 0,
             Failover::Tolerant => 25,
         },
-        "cloneBandwidthMib": group.clone_bandwidth_mib,
-        "settings": settings,
         "endpointSlice": {"namespace": owner.namespace, "name": owner.with("db-rw")},
     })
+}
+
+/// What may change while members run: no part of what pods are made from.
+fn live(managed: &ManagedDatabase, group: &Group) -> String {
+    let mut settings = group.settings.clone();
+    settings
+        .entry("binlog_expire_logs_seconds".to_owned())
+        .or_insert_with(|| "259200".to_owned());
+    json!({
+        "bufferPoolMib": mebibytes(&managed.buffer_pool).max(5),
+        "maxConnections": managed.max_connections,
+        "cloneBandwidthMib": group.clone_bandwidth_mib,
+        "settings": settings,
+    })
+    .to_string()
+}
+
+/// The digest of what may change while members run, as they compute it.
+pub fn settings(managed: &ManagedDatabase) -> String {
+    let group = managed.group.clone().unwrap_or_default();
+    crate::agent::config::digest(&[&live(managed, &group)])
 }
 
 /// Peers that do not exist are asked in vain; those that are not known cannot be asked. So that adding a member replaces no pod,
@@ -287,10 +325,6 @@ fn stateful_set(
     pod.annotations.insert(
         "panono.dev/config".to_owned(),
         short(digest(configuration)).into(),
-    );
-    pod.annotations.insert(
-        "panono.dev/certificates".to_owned(),
-        plan.stage.group.certificates.to_string().into(),
     );
     let resources = pod::resources(
         managed.resources.as_ref(),
@@ -345,6 +379,7 @@ fn stateful_set(
             mount_read_only("agent", "/panono"),
             mount_read_only("tls", "/etc/panono/tls"),
             mount_read_only("accounts", "/etc/panono/accounts"),
+            mount_read_only("config", "/etc/panono/agent"),
             mount_read_only("token", TOKEN),
         ],
     }));

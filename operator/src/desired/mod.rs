@@ -1,6 +1,7 @@
 //! Every object that should exist for a shop. Pure: the same shop gives the same objects, byte for byte.
 
 mod cache;
+pub mod cache_watched;
 mod commerce;
 mod config;
 mod database;

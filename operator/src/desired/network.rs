@@ -3,6 +3,7 @@
 use panono_crds::NetworkPolicies;
 use serde_json::{Value, json};
 
+use super::cache_watched::SENTINEL_PORT;
 use super::route::entrance;
 use super::shop::{OPS_PORT, PORT};
 use super::{Plan, group};
@@ -52,7 +53,14 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
         };
 
     let mut web_to = database.clone();
-    web_to.push(if spec.cache.managed.is_some() {
+    let watched = spec
+        .cache
+        .managed
+        .as_ref()
+        .is_some_and(panono_crds::ManagedCache::is_watched);
+    web_to.push(if watched {
+        (Peer::Part("cache"), vec![6379, SENTINEL_PORT])
+    } else if spec.cache.managed.is_some() {
         (Peer::Part("cache"), vec![6379])
     } else {
         (Peer::Anybody, Vec::new())
@@ -127,7 +135,14 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
             policy("database", vec![(clients, 3306)], Vec::new());
         }
     }
-    if spec.cache.managed.is_some() {
+    if watched {
+        let clients = || vec![Peer::Part("web"), Peer::Part("cache")];
+        policy(
+            "cache",
+            vec![(clients(), 6379), (clients(), SENTINEL_PORT)],
+            vec![(Peer::Part("cache"), vec![6379, SENTINEL_PORT])],
+        );
+    } else if spec.cache.managed.is_some() {
         policy("cache", vec![(vec![Peer::Part("web")], 6379)], Vec::new());
     }
     objects

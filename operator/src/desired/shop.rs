@@ -428,9 +428,13 @@ fn members(
         variable("PANONO_DATABASE_TLS", "verify-ca"),
         variable("PANONO_DATABASE_CA", format!("{DATABASE_FOLDER}/ca.crt")),
     ]);
+    // A pod has one password for as long as it lives: another one ends only when no such pod is left.
+    let generation = plan.stage.group.passwords.unwrap_or(1);
+    pod.annotations
+        .insert(group::PASSWORDS.to_owned(), generation.to_string().into());
     mounts.push(mount_read_only("database", DATABASE_FOLDER));
     pod.volumes.push(json!({"name": "database", "projected": {"sources": [
-        {"secret": {"name": owner.with(group::ACCOUNTS), "items": [{"key": "shop", "path": "password"}]}},
+        {"secret": {"name": owner.with(group::ACCOUNTS), "items": [{"key": group::shop_key(generation), "path": "password"}]}},
         {"secret": {"name": owner.with(group::TLS), "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
     ]}}));
 }
@@ -493,6 +497,13 @@ fn cache(plan: &Plan<'_>, environment: &mut Vec<Value>) {
         key,
         false,
     ));
+    let managed = plan.shop.spec.cache.managed.as_ref();
+    if managed.is_some_and(panono_crds::ManagedCache::is_watched) {
+        environment.push(variable(
+            "PANONO_CACHE_SENTINELS",
+            super::cache_watched::sentinels(owner),
+        ));
+    }
     // Shops of any namespace may share an external server.
     environment.push(variable(
         "PANONO_CACHE_PREFIX",

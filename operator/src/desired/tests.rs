@@ -122,6 +122,7 @@ fn grouped() -> Value {
         "database": {"managed": {"members": 3, "storage": {"size": "20Gi", "className": "fast"}, "group": {
             "failover": "Tolerant", "divergence": "Manual", "settings": {"long_query_time": "2"}, "cloneBandwidthMib": 100,
         }}},
+        "cache": {"managed": {"replicas": 3}},
     })
 }
 

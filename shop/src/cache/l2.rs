@@ -4,17 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::aio::ConnectionManager;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::freshness::Freshness;
 use super::page::{Draft, LifetimeClass, Page, hash_tag};
+use super::primary::Primary;
 use super::{CacheConfig, Metrics};
 use crate::edge::tags::{Tag, TagSet};
 
-/// A command that takes longer is given up: the database is about as fast.
-const COMMAND_LIMIT: Duration = Duration::from_millis(100);
 /// After a failure the server is left alone for this long.
 const PAUSE: Duration = Duration::from_millis(1000);
 /// How long one process may keep the others from filling a key.
@@ -27,7 +26,7 @@ const MAXIMUM_BODY: usize = 1024 * 1024;
 
 /// See the module.
 pub struct L2 {
-    connection: Option<ConnectionManager>,
+    primary: Option<Primary>,
     prefix: String,
     started: Instant,
     paused_until: AtomicU64,
@@ -75,21 +74,13 @@ impl L2 {
         release: &str,
         metrics: Metrics,
     ) -> Result<Self, redis::RedisError> {
-        let connection = config
+        let primary = config
             .l2_url
             .as_ref()
-            .map(|url| {
-                let client = redis::Client::open(url.as_str())?;
-                let settings = ConnectionManagerConfig::new()
-                    .set_connection_timeout(Some(Duration::from_millis(500)))
-                    .set_response_timeout(Some(COMMAND_LIMIT))
-                    .set_number_of_retries(1)
-                    .set_max_delay(Duration::from_millis(500));
-                ConnectionManager::new_lazy_with_config(client, settings)
-            })
+            .map(|url| Primary::new(url, &config.l2_sentinels))
             .transpose()?;
         Ok(Self {
-            connection,
+            primary,
             prefix: format!("{}:{release}:", config.l2_prefix),
             started: Instant::now(),
             paused_until: AtomicU64::new(0),
@@ -103,12 +94,15 @@ impl L2 {
 
     fn connection(&self) -> Option<ConnectionManager> {
         (self.millis() >= self.paused_until.load(Ordering::Relaxed))
-            .then(|| self.connection.clone())
+            .then(|| self.primary.as_ref()?.connection())
             .flatten()
     }
 
     fn failed(&self, error: &redis::RedisError) {
         self.metrics.shared_errors.inc();
+        if let Some(primary) = &self.primary {
+            primary.failed();
+        }
         let pause = u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX);
         let before = self
             .paused_until

@@ -8,6 +8,7 @@ pub mod flight;
 pub mod freshness;
 pub mod l2;
 pub mod page;
+pub mod primary;
 mod store;
 
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct CacheConfig {
     pub l1_bytes: u64,
     /// The server of L2; without one every miss of L1 goes to the database.
     pub l2_url: Option<String>,
+    /// Sentinels (`host:port`) that say which server is L2; none where it is the one of the URL.
+    pub l2_sentinels: Vec<String>,
     /// Prefix of all keys in L2, so that shops can share a server.
     pub l2_prefix: String,
     /// How long a request waits for its answer to be made.

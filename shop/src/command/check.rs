@@ -46,7 +46,7 @@ pub(super) async fn run(args: CheckArgs) -> CommandResult {
     let mut problems = Vec::new();
     check_database(settings.database, &mut problems).await;
     if let Some(url) = &settings.cache.l2_url
-        && let Err(error) = check_cache(url).await
+        && let Err(error) = crate::cache::primary::ping(url, &settings.cache.l2_sentinels).await
     {
         problems.push(format!(
             "PANONO_CACHE_URL: the cache does not answer: {error}"
@@ -120,15 +120,4 @@ async fn check_database(config: crate::db::DatabaseConfig, problems: &mut Vec<St
             Err(error) => problems.push(format!("database: the schema cannot be read: {error}")),
         }
     }
-}
-
-async fn check_cache(url: &str) -> Result<(), redis::RedisError> {
-    let client = redis::Client::open(url)?;
-    let config = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_secs(2)))
-        .set_response_timeout(Some(Duration::from_secs(2)));
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
-    redis::cmd("PING").query_async(&mut connection).await
 }

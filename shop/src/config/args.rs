@@ -227,6 +227,10 @@ pub struct CacheArgs {
     /// Valkey or Redis: redis://host:6379. Without one every process keeps its own answers only
     #[arg(long, env = "PANONO_CACHE_URL", hide_env_values = true)]
     pub cache_url: Option<String>,
+    /// Sentinels of that server, host:port with commas between: they say which of several it is at the moment, and the URL's host is
+    /// not used. They know the servers by the name "shop", and take the same password
+    #[arg(long, env = "PANONO_CACHE_SENTINELS", value_delimiter = ',')]
+    pub cache_sentinels: Vec<String>,
     /// Prefix of all keys, so that shops can share a server
     #[arg(long, env = "PANONO_CACHE_PREFIX", default_value = "panono")]
     pub cache_prefix: String,

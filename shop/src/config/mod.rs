@@ -331,6 +331,23 @@ pub fn cache(
             "is not of the form redis://[user:password@]host:6379",
         );
     }
+    for address in &args.cache_sentinels {
+        let right = address
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if !right {
+            problems.add(
+                "PANONO_CACHE_SENTINELS",
+                "is not of the form host:26379,host:26379",
+            );
+        }
+    }
+    if !args.cache_sentinels.is_empty() && args.cache_url.is_none() {
+        problems.add(
+            "PANONO_CACHE_URL",
+            "is missing; PANONO_CACHE_SENTINELS needs its password",
+        );
+    }
     if args.cache_prefix.is_empty() || args.cache_prefix.contains(char::is_whitespace) {
         problems.add("PANONO_CACHE_PREFIX", "must be a word");
     }
@@ -343,6 +360,7 @@ pub fn cache(
     Some(CacheConfig {
         l1_bytes: memory,
         l2_url: args.cache_url.clone(),
+        l2_sentinels: args.cache_sentinels.clone(),
         l2_prefix: args.cache_prefix.clone(),
         fill_deadline: Duration::from_secs(server.request_deadline),
         fill_concurrency: server.fill_concurrency,

@@ -45,6 +45,11 @@ impl Authority {
 
     /// A certificate and its key, in PEM.
     pub fn issue(&self, name: &str, hosts: &[String]) -> Result<(String, String)> {
+        self.issue_until(name, hosts, 2500)
+    }
+
+    /// A certificate that is good until the end of a year, and its key, in PEM.
+    pub fn issue_until(&self, name: &str, hosts: &[String], year: i32) -> Result<(String, String)> {
         let key = KeyPair::generate().context("failed to make a key")?;
         let mut params = CertificateParams::new(hosts.to_vec())?;
         params.distinguished_name.push(DnType::CommonName, name);
@@ -52,6 +57,7 @@ impl Authority {
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
+        params.not_after = rcgen::date_time_ymd(year, 12, 31);
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok((certificate.pem(), key.serialize_pem()))
     }

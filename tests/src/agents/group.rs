@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,6 +11,7 @@ use panono_operator::agent::api::{Done, MemberRole, Status, Verb};
 use panono_operator::agent::client::Client;
 use panono_operator::agent::config::{Durability, Peer};
 use panono_operator::agent::tls::client_config;
+use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use super::authority::Authority;
@@ -56,6 +57,7 @@ pub struct AgentGroup {
     client: Client,
     pub(super) name: String,
     pub(super) epoch: AtomicI64,
+    until: AtomicI32,
 }
 
 static FAULTED: OnceCell<Mutex<AgentGroup>> = OnceCell::const_new();
@@ -134,6 +136,7 @@ impl AgentGroup {
             client: Client::new(tls)?,
             name: group_name(),
             epoch: AtomicI64::new(0),
+            until: AtomicI32::new(2500),
         })
     }
 
@@ -160,16 +163,64 @@ impl AgentGroup {
         &self.client
     }
 
-    /// Gives a member a new certificate, signed by the same authority.
+    /// The name of the group.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Gives all members one new certificate, signed by the same authority and good for a year longer than the one before. Says
+    /// by what digest agents know it.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn renew_certificate(&self, index: usize) -> Result<()> {
-        let member = self.member(index);
-        let host = member.address();
-        let host = host.rsplit_once(':').context("no port")?.0;
-        self.authority
-            .write(&member.folder().join("tls"), host.parse()?)
+    pub fn renew_certificates(&self) -> Result<String> {
+        let year = self.until.fetch_add(1, Ordering::SeqCst) + 1;
+        let hosts: Vec<String> = self
+            .members
+            .iter()
+            .filter_map(|member| Some(member.address().rsplit_once(':')?.0.to_owned()))
+            .collect();
+        let (certificate, key) = self.authority.issue_until("members", &hosts, year)?;
+        for member in &self.members {
+            let folder = member.folder().join("tls");
+            std::fs::write(folder.join("tls.crt"), &certificate)?;
+            std::fs::write(folder.join("tls.key"), &key)?;
+        }
+        Ok(panono_operator::agent::tls::digest(
+            self.authority.pem().as_bytes(),
+            certificate.as_bytes(),
+        ))
+    }
+
+    /// The year in which the newest certificate ends.
+    pub fn certified_until(&self) -> String {
+        self.until.load(Ordering::SeqCst).to_string()
+    }
+
+    /// Breaks all connections of members among each other, and says how many there were.
+    ///
+    /// # Errors
+    /// When a server does not answer.
+    pub async fn cut_connections_of_members(&self) -> Result<usize> {
+        let mut cut = 0;
+        for member in &self.members {
+            let mut connection = member.admin().await?;
+            let ids: Vec<u64> = sqlx::query_scalar(
+                "SELECT PROCESSLIST_ID FROM performance_schema.threads WHERE PROCESSLIST_USER = 'panono_replication'",
+            )
+            .fetch_all(&mut connection)
+            .await?;
+            for id in ids {
+                // It may have ended by itself meanwhile.
+                sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}")))
+                    .execute(&mut connection)
+                    .await
+                    .ok();
+                cut += 1;
+            }
+            connection.close().await.ok();
+        }
+        Ok(cut)
     }
 
     /// `host:port` of all servers.

@@ -55,6 +55,7 @@ impl AgentMember {
             std::fs::create_dir(folder.path().join(name))?;
         }
         std::fs::write(folder.path().join("password"), PASSWORD)?;
+        std::fs::write(folder.path().join("generation"), "1")?;
         Ok(Self {
             index,
             place,
@@ -119,10 +120,40 @@ impl AgentMember {
             heartbeat_ms: 200,
             durability,
             endpoint_slice: None,
+            generation_file: Some(path("generation")),
+            live_file: Some(path("live.json")),
         };
         config.check()?;
+        self.set_live(&serde_json::json!({}))?;
         std::fs::write(path("agent.json"), serde_json::to_vec_pretty(&config)?)
             .context("failed to write a configuration")
+    }
+
+    /// Replaces the fields of its configuration that may change while it runs.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn set_live(&self, fields: &serde_json::Value) -> Result<()> {
+        self.put("live.json", &fields.to_string())
+    }
+
+    /// Replaces the password of all accounts in its files, and keeps the one before beside it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn set_password(&self, password: &str, generation: i64) -> Result<()> {
+        let before = std::fs::read_to_string(self.folder.path().join("password"))?;
+        self.put("old-password", &before)?;
+        self.put("password", password)?;
+        self.put("generation", &generation.to_string())
+    }
+
+    /// Whole or not at all, as files of a pod are replaced.
+    fn put(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.path().join(name);
+        let part = path.with_extension("part");
+        std::fs::write(&part, text)?;
+        std::fs::rename(&part, &path).with_context(|| path.display().to_string())
     }
 
     /// Its number, from 0.
@@ -259,14 +290,20 @@ impl AgentMember {
     /// # Errors
     /// When the server does not answer.
     pub async fn admin(&self) -> Result<MySqlConnection> {
-        MySqlConnectOptions::new()
-            .socket(self.folder.path().join("run/mysqld.sock"))
+        let folder = self.folder.path();
+        let options = MySqlConnectOptions::new()
+            .socket(folder.join("run/mysqld.sock"))
             .username(ADMIN)
-            .password(PASSWORD)
-            .ssl_mode(MySqlSslMode::Required)
-            .connect()
-            .await
-            .with_context(|| format!("failed to reach the server of agent{}", self.index))
+            .ssl_mode(MySqlSslMode::Required);
+        let password = std::fs::read_to_string(folder.join("password"))?;
+        let connected = match options.clone().password(&password).connect().await {
+            Ok(connection) => Ok(connection),
+            Err(error) => match std::fs::read_to_string(folder.join("old-password")) {
+                Ok(old) => options.password(&old).connect().await,
+                Err(_) => Err(error),
+            },
+        };
+        connected.with_context(|| format!("failed to reach the server of agent{}", self.index))
     }
 
     /// Runs statements on the server's socket.
@@ -306,6 +343,29 @@ impl AgentMember {
             .connect()
             .await
             .with_context(|| format!("failed to reach {}", self.address()))
+    }
+
+    /// A connection as the shop has it, with this password.
+    ///
+    /// # Errors
+    /// When the server takes none.
+    pub async fn connect_as(&self, password: &str) -> Result<MySqlConnection> {
+        options(&self.address())?
+            .password(password)
+            .connect()
+            .await
+            .with_context(|| format!("failed to reach {}", self.address()))
+    }
+
+    /// A status variable of the server.
+    ///
+    /// # Errors
+    /// When the server does not tell.
+    pub async fn status_of_server(&self, name: &str) -> Result<String> {
+        self.value(&format!(
+            "SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = '{name}'"
+        ))
+        .await
     }
 
     /// All that the agent and its server have written.

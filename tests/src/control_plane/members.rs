@@ -12,15 +12,17 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use anyhow::{Context as _, Result};
 use futures_util::StreamExt as _;
-use k8s_openapi::api::core::v1::{Pod, Secret};
-use kube::api::Api;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kube::api::{Api, ListParams};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt as _};
 use panono_operator::agent::api::{
-    API_VERSION, COMMANDS_PATH, Command, DataDirectory, Done, LastView, Member, MemberRole,
-    MemberState, STATUS_PATH, Server, Status, Transactions, Verb, View, ViewId,
+    API_VERSION, COMMANDS_PATH, Command, DataDirectory, Done, Failover, InUse, LastView, Member,
+    MemberRole, MemberState, Passwords, STATUS_PATH, Server, Status, Transactions, Verb, View,
+    ViewId,
 };
-use panono_operator::desired::group::{AGENT_PORT, TLS};
+use panono_operator::agent::{config, tls};
+use panono_operator::desired::group::{ACCOUNTS, AGENT_PORT, GENERATION_KEY, TLS, shop_key};
 use panono_operator::names::{COMPONENT_LABEL, SHOP_LABEL};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -54,6 +56,12 @@ struct Group {
     running: BTreeMap<u32, Running>,
     /// What was told, in its order.
     told: Vec<(u32, Verb)>,
+    /// What was not as it should have been when something was told.
+    problems: Vec<String>,
+    /// Which passwords accounts take, and which they take with none before them.
+    passwords: (i64, i64),
+    /// What the primary tells of how it became it.
+    failover: Option<Failover>,
 }
 
 #[derive(Debug)]
@@ -62,6 +70,16 @@ struct Running {
     /// It left and stays out.
     out: bool,
     server: Option<ServerHandle>,
+    /// What its server was started with, or was told to take since.
+    has: Files,
+}
+
+/// What is in the volumes of a member's pod, by digests and numbers.
+#[derive(Clone, Debug, Default)]
+struct Files {
+    passwords: i64,
+    certificate: String,
+    settings: String,
 }
 
 impl Members {
@@ -91,6 +109,39 @@ impl Members {
         groups
             .get(&(namespace.to_owned(), shop.to_owned()))
             .map_or_else(Vec::new, |group| group.told.clone())
+    }
+
+    /// What was not as it should have been when members of a Shop were told something, in words.
+    #[must_use]
+    pub fn problems(&self, namespace: &str, shop: &str) -> Vec<String> {
+        self.of(namespace, shop, |group| group.problems.clone())
+    }
+
+    /// Another member becomes the primary by itself. How long nobody took writes is told later, by [`Members::tell_gap`].
+    pub fn fail_over(&self, namespace: &str, shop: &str, to: u32) {
+        self.of(namespace, shop, |group| {
+            group.primary = Some(to);
+            group.failover = None;
+            group.counter += 1;
+        });
+    }
+
+    /// The primary has taken its first write.
+    pub fn tell_gap(&self, namespace: &str, shop: &str, milliseconds: u64) {
+        let at_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0);
+        self.of(namespace, shop, |group| {
+            group.failover = Some(Failover {
+                from_uuid: None,
+                at_ms,
+                write_gap_ms: milliseconds,
+            });
+        });
+    }
+
+    fn of<T>(&self, namespace: &str, shop: &str, what: impl FnOnce(&mut Group) -> T) -> T {
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), shop.to_owned());
+        what(groups.entry(key).or_default())
     }
 }
 
@@ -168,7 +219,13 @@ async fn appeared(client: &Client, groups: &Groups, pod: &Pod) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &shop.0);
     let secret = secrets.get(&format!("{}-{TLS}", shop.1)).await?;
     let config = certificates(&secret)?;
-    let state = web::Data::new((Arc::clone(groups), shop.clone(), ordinal));
+    let has = files(client, &shop).await?;
+    let state = web::Data::new(Here {
+        client: client.clone(),
+        groups: Arc::clone(groups),
+        shop: shop.clone(),
+        ordinal,
+    });
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -192,11 +249,53 @@ async fn appeared(client: &Client, groups: &Groups, pod: &Pod) -> Result<()> {
             pod_uid,
             out: false,
             server: Some(handle),
+            has,
         },
     );
     drop(before.and_then(|before| before.server).map(stop));
     group.settle();
     Ok(())
+}
+
+/// What is in the volumes of a Shop's members now.
+async fn files(client: &Client, (namespace, shop): &(String, String)) -> Result<Files> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+    let tls = secrets.get(&format!("{shop}-{TLS}")).await?;
+    let tls = tls.data.unwrap_or_default();
+    let bytes = |key: &str| tls.get(key).map_or(&[][..], |value| &value.0);
+    let accounts = secrets.get(&format!("{shop}-{ACCOUNTS}")).await?;
+    let accounts = accounts.data.unwrap_or_default();
+    let generation = accounts
+        .get(GENERATION_KEY)
+        .context("passwords have no number")?;
+    let settings = maps.get(&format!("{shop}-database")).await?;
+    let live = settings.data.unwrap_or_default().remove("live.json");
+    Ok(Files {
+        passwords: String::from_utf8_lossy(&generation.0).parse()?,
+        certificate: tls::digest(bytes("ca.crt"), bytes("tls.crt")),
+        settings: config::digest(&[&live.context("there are no settings")?]),
+    })
+}
+
+/// Pods of a Shop that would be locked out if only the passwords of this generation were taken.
+async fn locked_out(
+    client: &Client,
+    (namespace, shop): &(String, String),
+    generation: i64,
+) -> Result<Vec<String>> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let labels = format!("{SHOP_LABEL}={shop},{COMPONENT_LABEL} in (web,worker)");
+    let found = pods.list(&ListParams::default().labels(&labels)).await?;
+    Ok(found
+        .into_iter()
+        .filter(|pod| {
+            !serde_json::to_string(&pod.spec)
+                .unwrap_or_default()
+                .contains(&format!("\"{}\"", shop_key(generation)))
+        })
+        .map(|pod| format!("{} uses the passwords before", pod.name_any()))
+        .collect())
 }
 
 fn stop(server: ServerHandle) -> JoinHandle<()> {
@@ -261,7 +360,7 @@ impl Group {
             .map(|(ordinal, _)| *ordinal)
     }
 
-    fn status(&self, ordinal: u32) -> Option<Status> {
+    fn status(&self, ordinal: u32, files: Files) -> Option<Status> {
         let running = self.running.get(&ordinal)?;
         let data = match &self.name {
             Some(name) if self.joined.contains(&ordinal) => DataDirectory::Owned {
@@ -328,17 +427,38 @@ impl Group {
                 applier_queue: 0,
             }),
             transactions,
+            failover: self
+                .failover
+                .clone()
+                .filter(|_| self.primary == Some(ordinal)),
+            passwords: Passwords {
+                files: files.passwords,
+                set: self.passwords.0,
+                only: self.passwords.1,
+                member: self.passwords.0,
+            },
+            certificate: InUse {
+                files: files.certificate,
+                server: running.has.certificate.clone(),
+            },
+            settings: InUse {
+                files: files.settings,
+                server: running.has.settings.clone(),
+            },
             ..Status::default()
         })
     }
 
-    fn carry_out(&mut self, ordinal: u32, command: Command) {
+    fn carry_out(&mut self, ordinal: u32, command: Command, files: Files) {
         self.epoch = self.epoch.max(command.epoch);
         match &command.verb {
             Verb::Bootstrap { group_name } | Verb::Rebuild { group_name } => {
                 self.name = Some(group_name.clone());
                 self.joined.insert(ordinal);
                 self.primary = Some(ordinal);
+                if self.passwords.0 == 0 {
+                    self.passwords = (files.passwords, files.passwords);
+                }
             }
             Verb::Switchover { to_uuid, .. } => {
                 let chosen = self.online().find(|other| uuid(*other) == *to_uuid);
@@ -354,10 +474,30 @@ impl Group {
                     running.out = false;
                 }
             }
-            Verb::RotatePasswords { .. }
-            | Verb::ReloadTls {}
-            | Verb::SetCommunicationProtocol { .. }
-            | Verb::ApplySettings {} => {}
+            Verb::RotatePasswords {
+                generation,
+                discard_old,
+            } => {
+                if self.primary != Some(ordinal) || files.passwords != *generation {
+                    self.problems
+                        .push(format!("member {ordinal}: {:?}", command.verb));
+                } else if *discard_old {
+                    self.passwords.1 = *generation;
+                } else {
+                    self.passwords.0 = *generation;
+                }
+            }
+            Verb::ReloadTls {} => {
+                if let Some(running) = self.running.get_mut(&ordinal) {
+                    running.has.certificate = files.certificate;
+                }
+            }
+            Verb::ApplySettings {} => {
+                if let Some(running) = self.running.get_mut(&ordinal) {
+                    running.has.settings = files.settings;
+                }
+            }
+            Verb::SetCommunicationProtocol { .. } => {}
         }
         self.counter += 1;
         self.told.push((ordinal, command.verb));
@@ -370,27 +510,48 @@ fn uuid(ordinal: u32) -> String {
     format!("6f1c2b9e-0000-4000-8000-{ordinal:012}")
 }
 
-type State = web::Data<(Groups, (String, String), u32)>;
+/// Whose interface it is.
+#[derive(Clone)]
+struct Here {
+    client: Client,
+    groups: Groups,
+    shop: (String, String),
+    ordinal: u32,
+}
 
-async fn status(state: State) -> HttpResponse {
-    let (groups, shop, ordinal) = state.get_ref();
-    let groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
-    let status = groups.get(shop).and_then(|group| group.status(*ordinal));
+async fn status(here: web::Data<Here>) -> HttpResponse {
+    let Ok(files) = files(&here.client, &here.shop).await else {
+        return HttpResponse::ServiceUnavailable().finish();
+    };
+    let groups = here.groups.lock().unwrap_or_else(PoisonError::into_inner);
+    let status = groups
+        .get(&here.shop)
+        .and_then(|group| group.status(here.ordinal, files));
     status.map_or_else(
         || HttpResponse::ServiceUnavailable().finish(),
         |status| HttpResponse::Ok().json(status),
     )
 }
 
-async fn command(state: State, body: web::Bytes) -> HttpResponse {
-    let (groups, shop, ordinal) = state.get_ref();
+async fn command(here: web::Data<Here>, body: web::Bytes) -> HttpResponse {
     let Ok(command) = serde_json::from_slice::<Command>(&body) else {
         return HttpResponse::BadRequest().finish();
     };
-    let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(group) = groups.get_mut(shop) else {
+    let late = match &command.verb {
+        Verb::RotatePasswords {
+            generation,
+            discard_old: true,
+        } => locked_out(&here.client, &here.shop, *generation).await,
+        _ => Ok(Vec::new()),
+    };
+    let (Ok(files), Ok(late)) = (files(&here.client, &here.shop).await, late) else {
         return HttpResponse::ServiceUnavailable().finish();
     };
-    group.carry_out(*ordinal, command);
+    let mut groups = here.groups.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(group) = groups.get_mut(&here.shop) else {
+        return HttpResponse::ServiceUnavailable().finish();
+    };
+    group.problems.extend(late);
+    group.carry_out(here.ordinal, command, files);
     HttpResponse::Ok().json(Done::default())
 }

@@ -83,6 +83,11 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             with(&[("/cache", json!({}))]),
         ),
         (
+            "cache.managed.replicas is 1 or 3",
+            with(&[("/cache/managed/replicas", json!(3))]),
+            with(&[("/cache/managed/replicas", json!(2))]),
+        ),
+        (
             "give exactly one of edge.managed, edge.fastly, edge.cloudflare, edge.cloudfront and edge.none",
             with(&[("/edge/none", json!({}))]),
             with(&[("/edge/none", json!({})), ("/edge/managed", json!({}))]),

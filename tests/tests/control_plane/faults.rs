@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 use super::bed::{LIMIT, alone, change, create, ours, reason, spec, versions};
 
 /// A control plane of a test's own, with an operator behind a gateway.
-struct Alone {
+pub struct Alone {
     plane: ControlPlane,
-    gateway: Gateway,
-    client: Client,
+    pub gateway: Gateway,
+    pub client: Client,
     _kubelet: Kubelet,
 }
 
 impl Alone {
-    async fn start() -> Result<Self> {
+    pub async fn start() -> Result<Self> {
         let plane = ControlPlane::start().await?;
         let client = plane.client().await?;
         Ok(Self {
@@ -35,7 +35,7 @@ impl Alone {
         })
     }
 
-    fn operator(&self) -> Result<Operator> {
+    pub fn operator(&self) -> Result<Operator> {
         let kubeconfig =
             self.plane
                 .kubeconfig("operator", &self.gateway.url(), self.plane.token())?;

@@ -227,7 +227,7 @@ fn actions_that_cannot_be_done_say_why() {
                 "garbage",
                 "demo",
                 json!({"rebuildGroup": {"seed": 0, "acceptLossOf": "everything", "epoch": 1}}),
-                "is not a set of transactions",
+                "is no set of GTIDs",
             ),
         ] {
             let mut spec = json!({"shopName": shop});

@@ -20,4 +20,5 @@ mod groups;
 mod lead;
 mod removal;
 mod roles;
+mod rotation;
 mod states;

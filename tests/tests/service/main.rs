@@ -14,6 +14,7 @@ mod api;
 mod backup;
 mod browser;
 mod cache_server;
+mod cache_watched;
 mod cart;
 mod catalog;
 mod checkout;

@@ -3,12 +3,13 @@
 use panono_crds::{DecisionPhase, MemberState, OperationKind, RecoveryRule, RecoveryStatus};
 
 use super::{
-    GROUP, OTHER, add, answer, down, gtids, hold, new, operation, order, up, uuid, view, word,
+    GROUP, OTHER, add, add_to, answer, down, gtids, hold, new, operation, order, up, uuid, view,
+    word,
 };
 use crate::database::decide::{Decision, Proposal, Step, decide};
 use crate::database::evidence::{Data, Evidence, Verb};
-use crate::database::gtid::Gtids;
 use crate::database::record;
+use crate::gtid::GtidSet;
 
 #[test]
 fn a_group_is_made_once_and_never_beside_data() {
@@ -243,8 +244,8 @@ fn after_an_outage_the_group_is_made_again_on_proof_alone() {
             "nobody has all",
             down,
             |e| {
-                answer(e, 0).executed.add(OTHER, 1, 1);
-                answer(e, 1).executed.add(OTHER, 2, 2);
+                add_to(&mut answer(e, 0).executed, OTHER, 1, 1);
+                add_to(&mut answer(e, 1).executed, OTHER, 2, 2);
                 e.waited_long = true;
             },
             "stall OutageNeedsDecision",
@@ -395,7 +396,7 @@ fn a_human_may_decide_within_what_was_told() {
     evidence.answers.remove(&0);
     evidence.waited_long = true;
     answer(&mut evidence, 1).executed = gtids(90);
-    answer(&mut evidence, 1).executed.add(OTHER, 1, 1);
+    add_to(&mut answer(&mut evidence, 1).executed, OTHER, 1, 1);
     let Step::Stall(stall) = decide(&evidence) else {
         panic!("not stalled");
     };
@@ -409,7 +410,7 @@ fn a_human_may_decide_within_what_was_told() {
     };
     assert_eq!((seed, epoch), (2, 7));
     assert_eq!(accept_loss_of.to_string(), format!("{OTHER}:1"));
-    let rebuild = |seed, accept_loss_of: &Gtids, epoch| {
+    let rebuild = |seed, accept_loss_of: &GtidSet, epoch| {
         order(Verb::Rebuild {
             seed,
             accept_loss_of: accept_loss_of.clone(),
@@ -430,7 +431,7 @@ fn a_human_may_decide_within_what_was_told() {
         "of an epoch before"
     );
     assert_eq!(
-        ordered(rebuild(2, &Gtids::default(), 7)),
+        ordered(rebuild(2, &GtidSet::default(), 7)),
         "end false",
         "more would be lost"
     );
@@ -445,7 +446,7 @@ fn a_human_may_decide_within_what_was_told() {
         |e| {
             e.orders = order(Verb::Rebuild {
                 seed: 0,
-                accept_loss_of: Gtids::default(),
+                accept_loss_of: GtidSet::default(),
                 epoch: 7,
             });
         },

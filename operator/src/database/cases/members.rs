@@ -2,7 +2,7 @@
 
 use panono_crds::{DecisionPhase, MemberState, OperationKind, OperationStatus};
 
-use super::{GROUP, OTHER, add, answer, hear, hold, new, operation, order, up};
+use super::{GROUP, OTHER, add, add_to, answer, hear, hold, new, operation, order, up};
 use crate::database::decide::{Step, decide};
 use crate::database::evidence::{Data, Evidence, Verb, Version};
 
@@ -264,7 +264,7 @@ fn a_member_that_diverged_is_copied_anew_when_the_others_stand() {
         let answer = answer(evidence, 2);
         answer.state = MemberState::Quarantined;
         answer.majority = false;
-        answer.errant.add(OTHER, 1, 3);
+        add_to(&mut answer.errant, OTHER, 1, 3);
     }
     hold(&[
         ("by itself", up, diverged, "record Reclone 2"),

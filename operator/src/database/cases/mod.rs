@@ -2,6 +2,7 @@
 
 mod making;
 mod members;
+mod rotation;
 
 use panono_crds::{
     BootstrapStatus, DatabaseStatus, DecisionPhase, MemberState, OperationKind, OperationStatus,
@@ -9,7 +10,7 @@ use panono_crds::{
 
 use crate::database::decide::{Act, Decision, Step, decide};
 use crate::database::evidence::{Answer, Claim, Data, Evidence, Order, Pod, Verb, Version, View};
-use crate::database::gtid::Gtids;
+use crate::gtid::{GtidSet, Source};
 
 const GROUP: &str = "6f1c2b9e-0000-4000-8000-0000000000ff";
 const OTHER: &str = "6f1c2b9e-0000-4000-8000-0000000000ee";
@@ -18,10 +19,14 @@ fn uuid(ordinal: u32) -> String {
     format!("6f1c2b9e-0000-4000-8000-00000000000{ordinal}")
 }
 
-fn gtids(last: u64) -> Gtids {
-    let mut set = Gtids::default();
-    set.add(GROUP, 1, last);
+fn gtids(last: u64) -> GtidSet {
+    let mut set = GtidSet::default();
+    add_to(&mut set, GROUP, 1, last);
     set
+}
+
+fn add_to(set: &mut GtidSet, source: &str, first: u64, last: u64) {
+    set.insert_range(&Source::new(source).unwrap(), first, last);
 }
 
 fn view(members: &[u32], primary: u32) -> View {
@@ -49,6 +54,7 @@ fn up() -> Evidence {
                 epoch: 1,
                 adopted: false,
             }),
+            protocol_version: Some("9.7.1".to_owned()),
             ..DatabaseStatus::default()
         },
         ..Evidence::default()
@@ -174,6 +180,11 @@ fn word(step: &Step) -> String {
             Decision::RecoveryDone => "record recovery done".to_owned(),
             Decision::Operation { kind, ordinal, .. } => format!("record {kind:?} {ordinal}"),
             Decision::OperationDone { done } => format!("record done {done}"),
+            Decision::Passwords { generation, set } => {
+                format!("record passwords {generation} {set}")
+            }
+            Decision::Rotation { phase, .. } => format!("record rotation {phase:?}"),
+            Decision::Protocol(version) => format!("record protocol {version}"),
             Decision::CatchUp(heard) => format!("record epoch {heard}"),
             Decision::Replicas(replicas) => format!("record replicas {replicas}"),
         },
@@ -188,6 +199,14 @@ fn word(step: &Step) -> String {
             Act::Replace { ordinal, .. } => format!("replace {ordinal}"),
             Act::Leave { ordinal, .. } => format!("leave {ordinal}"),
             Act::Reclone { ordinal, donor, .. } => format!("reclone {ordinal} from {donor}"),
+            Act::MakeSecrets { generation } => format!("make secrets {generation}"),
+            Act::SetPasswords { ordinal, .. } => format!("set passwords {ordinal}"),
+            Act::DiscardPasswords { ordinal, .. } => format!("discard passwords {ordinal}"),
+            Act::ReloadTls { ordinal, .. } => format!("reload {ordinal}"),
+            Act::ApplySettings { ordinal, .. } => format!("settings {ordinal}"),
+            Act::SetProtocol {
+                ordinal, version, ..
+            } => format!("protocol {ordinal} {version}"),
             Act::End { done, .. } => format!("end {done}"),
         },
     }

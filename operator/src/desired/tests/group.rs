@@ -29,8 +29,25 @@ fn the_agent_takes_its_configuration() {
     }
     configuration["endpointSlice"]["address"] = json!("10.0.0.7");
     configuration["endpointSlice"]["podName"] = json!("demo-database-1");
-    let read: crate::agent::config::Config = serde_json::from_value(configuration).unwrap();
-    read.check().unwrap();
+    // The agent reads both files, one beside the other.
+    let folder = tempfile::tempdir().unwrap();
+    let live = folder.path().join("live.json");
+    let text = map.body["data"]["live.json"].as_str().unwrap();
+    std::fs::write(&live, text).unwrap();
+    configuration["liveFile"] = json!(live);
+    let path = folder.path().join("agent.json");
+    std::fs::write(&path, configuration.to_string()).unwrap();
+    let read = crate::agent::config::Config::read(&path).unwrap();
+    let shop = valid(&grouped());
+    let managed = shop.spec.database.managed.unwrap();
+    assert_eq!(
+        read.live_digest().unwrap(),
+        crate::desired::group::settings(&managed)
+    );
+    // What may change while members run is no part of what pods are made from.
+    for field in crate::agent::config::LIVE {
+        assert!(configuration.get(field).is_none(), "{field}");
+    }
     assert!(
         read.peers
             .iter()

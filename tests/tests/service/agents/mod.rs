@@ -8,6 +8,7 @@ mod outage;
 mod partition;
 mod planned;
 mod quarantine;
+mod rotation;
 mod shop;
 
 use std::time::{Duration, Instant};

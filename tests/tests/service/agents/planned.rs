@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use panono_operator::agent::api::Verb;
-use panono_tests::agents::{AgentGroup, AgentOptions, faulted_agents};
-use panono_tests::wait::wait_until;
+use panono_tests::agents::faulted_agents;
 
 use super::with_writer;
-
-const GUARD: Duration = Duration::from_secs(240);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switchover_loses_nothing() {
@@ -78,49 +75,4 @@ async fn a_member_that_leaves_is_not_counted_and_stays_out_until_released() {
         .await
         .unwrap();
     group.wait_until_online().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn passwords_and_certificates_change_without_an_error_to_writers() {
-    let group = AgentGroup::start(AgentOptions::default()).await.unwrap();
-    let writer = panono_tests::agents::Writer::start(&group).await.unwrap();
-    let primary = group.primary().await.unwrap();
-    for member in group.members() {
-        let folder = member.folder();
-        std::fs::copy(folder.join("password"), folder.join("old-password")).unwrap();
-        std::fs::write(folder.join("password"), "another password").unwrap();
-        group.renew_certificate(member.index()).unwrap();
-    }
-    let epoch = group.next_epoch();
-    for _ in 0..2 {
-        // The second time nothing changes: the old password still works.
-        let verb = Verb::RotatePasswords { discard_old: false };
-        group.command_of(primary, verb, epoch).await.unwrap();
-    }
-    for index in 0..3 {
-        group
-            .command_of(index, Verb::ReloadTls {}, epoch)
-            .await
-            .unwrap();
-    }
-    writer.more(50).await.unwrap();
-    let old = group.member(primary).connect().await;
-    assert!(
-        old.is_ok(),
-        "the old password ended before it should: {old:?}"
-    );
-    // A member that starts now knows the new ones only from its files, and takes part with them.
-    let other = group.secondaries().await.unwrap()[0];
-    group.member(other).power_off().unwrap();
-    group.member(other).start().unwrap();
-    group.wait_until_online().await.unwrap();
-    let verb = Verb::RotatePasswords { discard_old: true };
-    let primary = group.primary().await.unwrap();
-    group.command_of(primary, verb, epoch).await.unwrap();
-    wait_until("the old password to end", GUARD, async || {
-        group.member(primary).connect().await.is_err()
-    })
-    .await
-    .unwrap();
-    drop(writer);
 }
