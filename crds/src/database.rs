@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Resources, defaults};
+use crate::{DatabaseRestore, Resources, defaults};
 
 /// The database: one that is run for the shop, or one that exists.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -45,7 +45,9 @@ impl Database {
     validation = Rule::new("self.members > 1 || self.storage.size == oldSelf.storage.size")
         .message("the volume of a database cannot be changed: make another Shop and bring the data there"),
     validation = Rule::new("!has(self.group) || self.members > 1")
-        .message("database.managed.group is about groups: give three members or more")
+        .message("database.managed.group is about groups: give three members or more"),
+    validation = Rule::new("has(self.restore) == has(oldSelf.restore) && (!has(self.restore) || self.restore == oldSelf.restore)")
+        .message("a database begins from a backup when it is made, and only then: make another Shop")
 )]
 pub struct ManagedDatabase {
     /// How many servers: one alone, whose loss stops the shop until its node or volume is back; or a group of 3, 5, 7 or 9, which
@@ -75,6 +77,9 @@ pub struct ManagedDatabase {
     /// What the container asks for and may use at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// A backup from which it begins, instead of empty: that of this shop before everything was lost, or of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<DatabaseRestore>,
 }
 
 impl Default for ManagedDatabase {
@@ -87,6 +92,7 @@ impl Default for ManagedDatabase {
             buffer_pool: defaults::buffer_pool(),
             max_connections: defaults::max_connections(),
             resources: None,
+            restore: None,
         }
     }
 }

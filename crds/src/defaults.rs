@@ -139,3 +139,33 @@ pub(crate) fn refuse_from() -> u32 {
 pub(crate) fn migration_timeout() -> u32 {
     900
 }
+
+pub(crate) fn backup_schedule() -> String {
+    "15 2 * * *".to_owned()
+}
+
+/// One of the daily backups may fail.
+pub(crate) fn backup_max_age() -> u32 {
+    50
+}
+
+pub(crate) fn archive_seconds() -> u32 {
+    10
+}
+
+pub(crate) fn keep_days() -> u32 {
+    14
+}
+
+pub(crate) fn keep_copies() -> u32 {
+    3
+}
+
+pub(crate) fn verification_schedule() -> String {
+    "15 4 * * 0".to_owned()
+}
+
+/// One of the weekly verifications may fail.
+pub(crate) fn verification_max_age() -> u32 {
+    360
+}

@@ -8,12 +8,14 @@
 #![allow(clippy::duplicated_attributes)]
 
 mod action;
+mod backup;
 mod commerce;
 mod database;
 mod defaults;
 mod edge;
 mod group;
 mod reason;
+mod restore;
 mod shop;
 mod status;
 mod text;
@@ -28,6 +30,11 @@ pub use action::{
     ActionPhase, Component, RebuildGroupAction, RecloneAction, RestartAction, RotateSecretsAction,
     ShopAction, ShopActionSpec, ShopActionStatus, SwitchoverAction,
 };
+pub use backup::{
+    Backup, BackupBucket, BackupRetention, BackupStatus, BackupVerification, BackupVolume,
+    BackupWork, LastBackup, LastVerification, RestorePoint, RestoreVerify, ShopBackup,
+    ShopBackupSpec, ShopBackupStatus, ShopRestore, ShopRestoreSpec, ShopRestoreStatus, WorkPhase,
+};
 pub use commerce::{Capture, Carrier, Fulfilment, Mail, MailTls, Payments, Risk, Stripe};
 pub use database::{
     Cache, CacheEngine, Database, Divergence, ExternalCache, ExternalDatabase, Failover, Group,
@@ -40,6 +47,7 @@ pub use group::{
     RecoveryStatus, RotationPhase, RotationStatus,
 };
 pub use reason::{Reason, Resolution};
+pub use restore::{DatabaseRestore, RestoreInto, RestoreStatus, RestoreVolume};
 pub use shop::{
     AccessMode, DeletionPolicy, Exposure, Gateway, Ingress, Media, MediaBucket, MediaVolume, Mode,
     Monitoring, NetworkPolicies, PullPolicy, Release, Scheduling, Shop, ShopSpec, Switch,
@@ -65,6 +73,8 @@ pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
     [
         ("panono.dev_shops.yaml", Shop::crd()),
         ("panono.dev_shopactions.yaml", ShopAction::crd()),
+        ("panono.dev_shopbackups.yaml", ShopBackup::crd()),
+        ("panono.dev_shoprestores.yaml", ShopRestore::crd()),
     ]
     .into_iter()
     .map(|(name, definition)| (name, with_known_formats(definition)))

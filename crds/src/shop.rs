@@ -7,7 +7,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cache, Database, Edge, Fulfilment, Mail, Payments, Risk, ShopStatus, Web, Worker, defaults,
+    Backup, Cache, Database, Edge, Fulfilment, Mail, Payments, Risk, ShopStatus, Web, Worker,
+    defaults,
 };
 
 /// An online shop: what it is called, which release runs, and on what.
@@ -48,6 +49,10 @@ use crate::{
     .message("mails need somebody whom they are from: give mail.from or email"))]
 #[x_kube(validation = Rule::new("self.mode != 'ReadOnly' || !has(self.database.managed) || self.database.managed.members == 1")
     .message("mode ReadOnly needs a database of one member: use mode Maintenance"))]
+#[x_kube(validation = Rule::new("!has(self.backup) || has(self.database.managed)")
+    .message("backups are of managed databases: back an external one up where it is run"))]
+#[x_kube(validation = Rule::new("!has(self.backup) || !has(self.backup.volume) || !has(self.database.managed) || self.database.managed.members == 1 || self.backup.volume.accessMode == 'ReadWriteMany'")
+    .message("a volume for backups of a database of several members is used from several nodes: give backup.volume.accessMode ReadWriteMany, or a bucket"))]
 pub struct ShopSpec {
     /// Where shoppers find the shop: scheme and host, such as `https://shop.example.com`. Requests for other hosts are refused.
     #[schemars(
@@ -111,6 +116,9 @@ pub struct ShopSpec {
     /// Where the data is.
     #[serde(default = "defaults::database")]
     pub database: Database,
+    /// Backups of a managed database. Without it there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
     /// The cache that web processes share.
     #[serde(default = "defaults::cache")]
     pub cache: Cache,

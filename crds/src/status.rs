@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Component, DatabaseStatus};
+use crate::{BackupStatus, Component, DatabaseStatus, RestoreStatus};
 
 /// What is known of a Shop. It is computed from what was seen, never from what was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -30,6 +30,12 @@ pub struct ShopStatus {
     /// The managed database, where it has several members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<DatabaseStatus>,
+    /// Its backups, where the Shop has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<BackupStatus>,
+    /// How its database began from a backup, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<RestoreStatus>,
     /// The action that restarted a component last, by the component. Pods made before it are replaced.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub restarts: BTreeMap<Component, String>,
@@ -75,6 +81,10 @@ pub enum ConditionType {
     DatabaseWritable,
     /// One member of the managed database can be lost without loss of service. Only where it has several members.
     DatabaseRedundant,
+    /// There is a full backup that is not too old. Only where the Shop has backups.
+    BackupFresh,
+    /// The newest backup was restored for trial not too long ago, and was good. Only where the Shop has backups.
+    BackupVerified,
 }
 
 /// Whether something is so.

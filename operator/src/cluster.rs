@@ -253,6 +253,71 @@ impl Cluster {
         self.call("create", &object.key, true, request).await
     }
 
+    /// Makes a record of ours: a custom resource that must not exist yet. Nothing when it does.
+    ///
+    /// # Errors
+    /// When it is refused or there is no answer.
+    pub async fn create_record<T: serde::de::DeserializeOwned>(
+        &self,
+        resource: &ApiResource,
+        shop: &ShopKey,
+        body: &Value,
+    ) -> Result<Option<T>, Failure> {
+        let api = self.api(resource, &shop.namespace);
+        let parameters = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let broken =
+            |error: serde_json::Error| Failure::of(panono_crds::Reason::Refused, error.to_string());
+        let typed: DynamicObject = serde_json::from_value(body.clone()).map_err(broken)?;
+        let request = || async {
+            match api.create(&parameters, &typed).await {
+                Ok(made) => Ok(Some(made)),
+                Err(Error::Api(status)) if status.code == 409 => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let name = typed.metadata.name.as_deref().unwrap_or_default();
+        // For messages the kind does not matter much; the name does.
+        let made = self
+            .call("create", &key(Kind::ConfigMap, name), true, request)
+            .await?;
+        made.map(|made| serde_json::to_value(made).and_then(serde_json::from_value))
+            .transpose()
+            .map_err(broken)
+    }
+
+    /// Deletes a record of ours, if it is still the same.
+    ///
+    /// # Errors
+    /// When it is refused or there is no answer.
+    pub async fn delete_record(
+        &self,
+        resource: &ApiResource,
+        shop: &ShopKey,
+        name: &str,
+        uid: &str,
+    ) -> Result<(), Failure> {
+        let api = self.api(resource, &shop.namespace);
+        let parameters = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: None,
+            }),
+            ..DeleteParams::background()
+        };
+        let request = || async {
+            match api.delete(name, &parameters).await {
+                Ok(_) => Ok(()),
+                Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+                Err(error) => Err(error),
+            }
+        };
+        self.call("delete", &key(Kind::ConfigMap, name), true, request)
+            .await
+    }
+
     /// Replaces an object, if it is still at the version that `body` names.
     ///
     /// # Errors

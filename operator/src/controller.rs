@@ -352,6 +352,8 @@ impl Operator {
         }
         tasks.spawn(watches.clone().pods(synced()));
         tasks.spawn(watches.clone().actions(synced()));
+        tasks.spawn(watches.clone().backups(synced()));
+        tasks.spawn(watches.clone().restores(synced()));
         tasks.spawn(watches.clone().shops(synced()));
         let served = context.catalogue.served();
         for kind in Kind::ALL

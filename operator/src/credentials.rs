@@ -128,22 +128,29 @@ fn generation(found: &DynamicObject) -> i64 {
 }
 
 /// Makes sure that there are passwords, and makes them anew if `request`, the identity of an action, asks for it and they were
-/// not made for it already. Says how often they were made.
+/// not made for it already. Says how often they were made. The first time the shop's own key is that of the Secret `inherited`, where
+/// one is given: of a shop whose data this one begins from.
 ///
 /// # Errors
-/// When the Secret's name is taken, or the API server does not do it.
+/// When the Secret's name is taken, the key to inherit is missing, or the API server does not do it.
 pub async fn ensure(
     cluster: &Cluster,
     owner: &Owner,
     owned: bool,
     request: Option<&str>,
+    inherited: Option<&str>,
 ) -> Result<i64, Failure> {
     let name = owner.with(CREDENTIALS);
     let found = cluster.get(Kind::Secret, &owner.namespace, &name).await?;
     let Some(mut found) = found else {
-        let made = cluster
-            .create(MANAGER, &secret(owner, owned, 1, request))
-            .await?;
+        let mut new = secret(owner, owned, 1, request);
+        if let Some(inherited) = inherited {
+            let key = inherit(cluster, owner, inherited).await?;
+            if let Some(data) = new.body.get_mut("data") {
+                insert(data, SECRET_KEY, key);
+            }
+        }
+        let made = cluster.create(MANAGER, &new).await?;
         return made.map_or_else(
             || {
                 Err(Failure::of(
@@ -213,6 +220,25 @@ pub async fn ensure(
         .replace(MANAGER, Kind::Secret, &found)
         .await
         .map(|made| generation(&made))
+}
+
+/// The key of the shop that was, as it is in its Secret.
+async fn inherit(cluster: &Cluster, owner: &Owner, name: &str) -> Result<Value, Failure> {
+    let found = cluster.get(Kind::Secret, &owner.namespace, name).await?;
+    found
+        .as_ref()
+        .and_then(|found| found.data.get("data")?.get(SECRET_KEY))
+        .filter(|key| key.as_str().is_some_and(|key| !key.is_empty()))
+        .cloned()
+        .ok_or_else(|| {
+            Failure::of(
+                Reason::SecretMissing,
+                format!(
+                    "Secret {name:?}, which spec.database.managed.restore.shopKeySecretName names, has no {SECRET_KEY:?} or does not exist: \
+                     create it with the key of the shop that was backed up"
+                ),
+            )
+        })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use panono_crds::{Shop, ShopAction};
+use panono_crds::{Shop, ShopAction, ShopBackup, ShopRestore};
 
 use crate::live::{Live, PodTrouble};
 use crate::object::{Kind, Object, ObjectKey, ShopKey};
@@ -64,6 +64,8 @@ struct Entry {
     gone: HashMap<ObjectKey, u64>,
     pods: BTreeMap<String, PodTrouble>,
     actions: BTreeMap<String, Arc<ShopAction>>,
+    backups: BTreeMap<String, Arc<ShopBackup>>,
+    restores: BTreeMap<String, Arc<ShopRestore>>,
 }
 
 impl Entry {
@@ -72,6 +74,8 @@ impl Entry {
             && self.live.is_empty()
             && self.pods.is_empty()
             && self.actions.is_empty()
+            && self.backups.is_empty()
+            && self.restores.is_empty()
     }
 }
 
@@ -86,6 +90,45 @@ pub struct Snapshot {
     pub pods: BTreeMap<String, PodTrouble>,
     /// Actions on it.
     pub actions: Vec<Arc<ShopAction>>,
+    /// Records of its backups.
+    pub backups: Vec<Arc<ShopBackup>>,
+    /// Records of restores of its backups.
+    pub restores: Vec<Arc<ShopRestore>>,
+}
+
+/// Notes a record or forgets it. Says whether it is otherwise than before.
+fn put<T: kube::Resource>(
+    entries: &mut HashMap<ShopKey, Entry>,
+    shop: &ShopKey,
+    name: &str,
+    record: Option<Arc<T>>,
+    of: impl Fn(&mut Entry) -> &mut BTreeMap<String, Arc<T>>,
+    same: impl Fn(&T, &T) -> bool,
+) -> bool {
+    let Some(record) = record else {
+        let Some(entry) = entries.get_mut(shop) else {
+            return false;
+        };
+        let known = of(entry).remove(name).is_some();
+        if entry.is_empty() {
+            entries.remove(shop);
+        }
+        return known;
+    };
+    let entry = entries.entry(shop.clone()).or_default();
+    let version = |record: &T| {
+        let version = record.meta().resource_version.as_deref();
+        version.and_then(|version| version.parse::<u64>().ok())
+    };
+    // What a watch tells late says nothing of what we have written since.
+    let late = of(entry).get(name).is_some_and(|known| {
+        known.meta().uid == record.meta().uid && version(known) > version(&record)
+    });
+    if late {
+        return false;
+    }
+    let before = of(entry).insert(name.to_owned(), Arc::clone(&record));
+    before.is_none_or(|before| !same(&before, &record))
 }
 
 /// All of it. Cheap to share; never locked across a wait.
@@ -125,6 +168,8 @@ impl Index {
                 live: entry.live.clone(),
                 pods: entry.pods.clone(),
                 actions: entry.actions.values().cloned().collect(),
+                backups: entry.backups.values().cloned().collect(),
+                restores: entry.restores.values().cloned().collect(),
             })
     }
 
@@ -268,6 +313,37 @@ impl Index {
                 false
             }
         }
+    }
+
+    /// Notes a record of a backup, or forgets it. Says whether it is otherwise than before.
+    pub fn put_backup(&self, shop: &ShopKey, name: &str, backup: Option<Arc<ShopBackup>>) -> bool {
+        let mut entries = self.lock();
+        put(
+            &mut entries,
+            shop,
+            name,
+            backup,
+            |entry| &mut entry.backups,
+            |before, now| before.status == now.status && before.metadata.uid == now.metadata.uid,
+        )
+    }
+
+    /// Notes a record of a restore, or forgets it. Says whether it is otherwise than before.
+    pub fn put_restore(
+        &self,
+        shop: &ShopKey,
+        name: &str,
+        restore: Option<Arc<ShopRestore>>,
+    ) -> bool {
+        let mut entries = self.lock();
+        put(
+            &mut entries,
+            shop,
+            name,
+            restore,
+            |entry| &mut entry.restores,
+            |before, now| before.status == now.status && before.metadata.uid == now.metadata.uid,
+        )
     }
 
     /// What has to happen with `object`.

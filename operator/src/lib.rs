@@ -32,6 +32,7 @@ pub mod names;
 pub mod object;
 pub mod observe;
 pub mod ownership;
+pub mod preserve;
 pub mod queue;
 pub mod reconcile;
 pub mod server;

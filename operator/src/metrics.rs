@@ -13,7 +13,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use panono_crds::{ConditionStatus, ConditionType};
+
 use crate::object::ShopKey;
+use crate::preserve::Outcome;
 
 /// How a look at a Shop ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -35,11 +38,20 @@ struct OfKind {
     kind: &'static str,
 }
 
-/// Of one Shop.
+/// A Shop. The names are such that those which Prometheus adds are not in their way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfShop {
-    namespace: String,
-    shop: String,
+    shop_namespace: String,
+    shop_name: String,
+}
+
+impl OfShop {
+    fn new(key: &ShopKey) -> Self {
+        Self {
+            shop_namespace: key.namespace.clone(),
+            shop_name: key.name.clone(),
+        }
+    }
 }
 
 /// All metrics of the process.
@@ -56,15 +68,10 @@ pub struct Metrics {
     depth: Gauge,
     failovers: Family<OfShop, Counter>,
     write_gap_ms: Family<OfShop, Gauge>,
-}
-
-impl OfShop {
-    fn of(shop: &ShopKey) -> Self {
-        Self {
-            namespace: shop.namespace.clone(),
-            shop: shop.name.clone(),
-        }
-    }
+    backup_fresh: Family<OfShop, Gauge>,
+    backup_verified: Family<OfShop, Gauge>,
+    backup_at: Family<OfShop, Gauge>,
+    backup_restore: Family<OfShop, Gauge>,
 }
 
 impl Default for Metrics {
@@ -82,6 +89,10 @@ impl Default for Metrics {
             depth: Gauge::default(),
             failovers: Family::default(),
             write_gap_ms: Family::default(),
+            backup_fresh: Family::default(),
+            backup_verified: Family::default(),
+            backup_at: Family::default(),
+            backup_restore: Family::default(),
         };
         registry.register(
             "reconciles",
@@ -130,6 +141,28 @@ impl Default for Metrics {
             "Time without a primary at the last change of the primary of a Shop's database",
             metrics.write_gap_ms.clone(),
         );
+        registry.register(
+            "backup_fresh",
+            "1 while there is a full backup of the Shop that is not too old, else 0",
+            metrics.backup_fresh.clone(),
+        );
+        registry.register(
+            "backup_verified",
+            "1 while the newest backup of the Shop was restored for trial and good, else 0",
+            metrics.backup_verified.clone(),
+        );
+        registry.register_with_unit(
+            "backup_timestamp",
+            "The moment of the newest full backup of the Shop",
+            Unit::Seconds,
+            metrics.backup_at.clone(),
+        );
+        registry.register_with_unit(
+            "backup_restore",
+            "How long the last restore for trial of the Shop took",
+            Unit::Seconds,
+            metrics.backup_restore.clone(),
+        );
         *metrics
             .registry
             .lock()
@@ -170,7 +203,7 @@ impl Metrics {
         after: Option<&FailoverStatus>,
     ) {
         let Some(after) = after else { return };
-        let labels = OfShop::of(shop);
+        let labels = OfShop::new(shop);
         let same = before.is_some_and(|before| before.at == after.at && before.to == after.to);
         if !same {
             self.failovers.get_or_create(&labels).inc();
@@ -182,7 +215,7 @@ impl Metrics {
 
     /// A Shop is gone.
     pub fn forget(&self, shop: &ShopKey) {
-        let labels = OfShop::of(shop);
+        let labels = OfShop::new(shop);
         self.failovers.remove(&labels);
         self.write_gap_ms.remove(&labels);
     }
@@ -190,6 +223,47 @@ impl Metrics {
     /// Whether this process acts.
     pub fn set_leader(&self, leads: bool) {
         self.leader.set(i64::from(leads));
+    }
+
+    /// What is known of the backups of a Shop.
+    pub fn backups(&self, shop: &ShopKey, known: &Outcome) {
+        let Some(status) = &known.status else {
+            self.no_backups(shop);
+            return;
+        };
+        let of = OfShop::new(shop);
+        for (kind, family) in [
+            (ConditionType::BackupFresh, &self.backup_fresh),
+            (ConditionType::BackupVerified, &self.backup_verified),
+        ] {
+            let found = known.conditions.iter().find(|found| found.kind == kind);
+            match found.map(|found| found.status) {
+                Some(ConditionStatus::True) => drop(family.get_or_create(&of).set(1)),
+                Some(ConditionStatus::False) => drop(family.get_or_create(&of).set(0)),
+                Some(ConditionStatus::Unknown) | None => drop(family.remove(&of)),
+            }
+        }
+        let at = status.last.as_ref().and_then(|last| last.at.parse().ok());
+        if let Some(at) = at.map(jiff::Timestamp::as_second) {
+            self.backup_at.get_or_create(&of).set(at);
+        }
+        let took = status.last_verified.as_ref();
+        if let Some(took) = took.and_then(|last| last.restore_seconds) {
+            self.backup_restore.get_or_create(&of).set(took);
+        }
+    }
+
+    /// A Shop has no backups, or is gone.
+    pub fn no_backups(&self, shop: &ShopKey) {
+        let of = OfShop::new(shop);
+        for family in [
+            &self.backup_fresh,
+            &self.backup_verified,
+            &self.backup_at,
+            &self.backup_restore,
+        ] {
+            family.remove(&of);
+        }
     }
 
     /// In the text format, with these numbers of now.

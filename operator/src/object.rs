@@ -56,6 +56,7 @@ kinds! {
     PodDisruptionBudget, "policy", "v1", "poddisruptionbudgets", true;
     StatefulSet, "apps", "v1", "statefulsets", true;
     Job, "batch", "v1", "jobs", true;
+    CronJob, "batch", "v1", "cronjobs", true;
     Deployment, "apps", "v1", "deployments", true;
     HorizontalPodAutoscaler, "autoscaling", "v2", "horizontalpodautoscalers", true;
     Ingress, "networking.k8s.io", "v1", "ingresses", true;

@@ -29,11 +29,15 @@ use crate::names::{COMPONENT_LABEL, SHOP_LABEL};
 use crate::object::{Kind, Object, ObjectKey, ShopKey, insert};
 use crate::observe::{Catalogue, observe};
 use crate::ownership::FIELD_MANAGER;
+use crate::preserve;
 use crate::status::{Seen, Verdict, obstructed, status};
 use crate::validate::{ValidatedShop, validate};
 
 /// How long a Shop at which nothing happens is left alone.
 const REST: Duration = Duration::from_secs(600);
+
+/// How often is looked at a database that is being restored.
+const RESTORING: Duration = Duration::from_secs(5);
 
 /// The manager of the conditions of a Shop that cannot be read.
 const UNREADABLE: &str = "panono-operator-unreadable";
@@ -77,6 +81,9 @@ pub async fn reconcile(context: &Context, key: &ShopKey) -> Result<Looked, Failu
         None => {
             context.metrics.forget(key);
             refuse_actions(context, key, &snapshot).await?;
+            let why = format!("There is no Shop {:?} in this namespace", key.name);
+            preserve::refuse(scribe(context, key), &snapshot, &why).await?;
+            context.metrics.no_backups(key);
             return Ok(Looked::Gone);
         }
         Some(Stored::Unreadable {
@@ -142,6 +149,8 @@ async fn bring(
     let mut restored = Vec::new();
     let mut obstacle = None;
     let mut group = None;
+    let mut preserved = None;
+    let mut restoring = (previous.restore.clone(), None);
     let mut stage;
     if shop.spec.paused {
         stage = stage_of(shop, valid, snapshot, generation, restarts);
@@ -153,14 +162,40 @@ async fn bring(
                 action.spec.rotate_secrets.is_some() && rolls_now(action, valid, previous)
             })
             .and_then(|action| action.metadata.uid.clone());
-        generation =
-            credentials::ensure(&context.cluster, &valid.owner, owned, rotation.as_deref()).await?;
+        let restore = valid
+            .spec
+            .database
+            .managed
+            .as_ref()
+            .and_then(|managed| managed.restore.as_ref());
+        let inherited = restore.and_then(|restore| restore.shop_key_secret_name.as_deref());
+        generation = credentials::ensure(
+            &context.cluster,
+            &valid.owner,
+            owned,
+            rotation.as_deref(),
+            inherited,
+        )
+        .await?;
         for action in &actions {
             if let (Some(restart), Some(uid)) = (&action.spec.restart, &action.metadata.uid) {
                 restarts.insert(restart.component, uid.clone());
             }
         }
         stage = stage_of(shop, valid, snapshot, generation, restarts);
+        stage.operator_image.clone_from(&context.agent_image);
+        if valid.spec.backup.is_some() {
+            let request = rotation.as_deref();
+            stage.backup.account =
+                preserve::secrets::ensure(&context.cluster, valid, previous, request).await?;
+            // As it is first, it is recorded below and stays.
+            let image = stage.backup.image.take();
+            stage.backup.image = image.or_else(|| Some(context.agent_image.clone()));
+        }
+        if restore.is_some() {
+            let image = stage.restore.image.take();
+            stage.restore.image = image.or_else(|| Some(context.agent_image.clone()));
+        }
         let keys = if valid.spec.database.is_group() {
             let keys = secrets::ensure(&context.cluster, &valid.owner, owned).await?;
             stage.group.passwords.get_or_insert(keys.passwords);
@@ -205,6 +240,26 @@ async fn bring(
             group = Some(recorded(looked, valid, &stage));
         }
     }
+    if !shop.spec.paused && obstacle.is_none() {
+        let made_at = shop.metadata.creation_timestamp.as_ref().map(|at| at.0);
+        let now = context.index.snapshot(key);
+        let looked = preserve::look(preserve::Look {
+            scribe: scribe(context, key),
+            shop: valid,
+            made_at,
+            previous,
+            stage: &stage,
+            snapshot: &now,
+        });
+        match Box::pin(looked).await {
+            Ok(outcome) => preserved = Some(outcome),
+            Err(failure) if failure.general => return Err(failure),
+            Err(failure) => obstacle = Some(failure),
+        }
+        restoring =
+            preserve::restoring::restoring(&context.cluster, valid, previous, &stage, &self::now())
+                .await?;
+    }
     // A decision is stored, at the version at which it was made, before anything else is.
     let mut version = shop.metadata.resource_version.clone();
     let mut before = previous.clone();
@@ -224,6 +279,8 @@ async fn bring(
             .as_ref()
             .map(|failure: &Failure| Verdict::new(failure.reason, failure.message.clone())),
         group: group.as_ref(),
+        preserved: preserved.as_ref(),
+        restoring: &restoring,
     };
     let (new, verdict) = status(previous, &seen, &now());
     let failover = |status: &ShopStatus| status.database.as_ref()?.last_failover.clone();
@@ -234,6 +291,13 @@ async fn bring(
     );
     write_status(context, key, Some(previous), &new, version.as_deref()).await?;
     tell(context, key, shop, previous, &verdict, &restored).await;
+    if let Some(preserved) = &preserved {
+        let uid = shop.metadata.uid.as_deref().unwrap_or_default();
+        for (reason, note) in &preserved.events {
+            context.events.write(key, uid, *reason, note).await;
+        }
+        context.metrics.backups(key, preserved);
+    }
     if !shop.spec.paused {
         let is_group = valid.spec.database.is_group();
         finish_actions(context, key, &actions, group.as_ref(), is_group).await?;
@@ -241,7 +305,14 @@ async fn bring(
     match obstacle {
         Some(failure) => Err(failure),
         None => Ok(Looked::Again(
-            group.map_or(REST, |outcome| outcome.pause),
+            [
+                group.map(|outcome| outcome.pause),
+                preserved.and_then(|preserved| preserved.pause),
+                restoring.1.map(|_| RESTORING),
+            ]
+            .into_iter()
+            .flatten()
+            .fold(REST, Duration::min),
             verdict.reason,
         )),
     }
@@ -315,6 +386,15 @@ async fn shop_pods(
     Ok(ShopPods { settled, oldest })
 }
 
+fn scribe<'a>(context: &'a Context, key: &'a ShopKey) -> preserve::Scribe<'a> {
+    preserve::Scribe {
+        cluster: &context.cluster,
+        index: &context.index,
+        key,
+        now: jiff::Timestamp::now(),
+    }
+}
+
 /// With what is recorded once, when the first pods are made.
 fn recorded(mut outcome: Outcome, valid: &ValidatedShop, stage: &Stage) -> Outcome {
     let size = valid
@@ -362,6 +442,9 @@ pub fn stage_of(
         credentials,
         restarts,
         group: crate::database::stage(valid, shop.status.as_ref()),
+        backup: preserve::stage(valid, shop.status.as_ref()),
+        restore: preserve::restoring::stage(valid, shop.status.as_ref()),
+        operator_image: crate::desired::agent_image(),
     };
     let image = &valid.spec.release.image;
     if stage.serving.as_ref() != Some(image) {

@@ -58,6 +58,10 @@ pub struct Seen<'a> {
     pub obstacle: Option<Verdict>,
     /// What came of a look at its database's group, where there is one.
     pub group: Option<&'a Outcome>,
+    /// What came of a look at its backups, where it could be looked at.
+    pub preserved: Option<&'a crate::preserve::Outcome>,
+    /// How its database began from a backup, and what is to be said until it has.
+    pub restoring: &'a (Option<panono_crds::RestoreStatus>, Option<Verdict>),
 }
 
 impl Seen<'_> {
@@ -97,6 +101,9 @@ impl Seen<'_> {
         if self.shop.spec.paused {
             return Verdict::plain(Reason::Paused);
         }
+        if let Some(verdict) = &self.restoring.1 {
+            return verdict.clone();
+        }
         if let Some(verdict) = self.group.and_then(|group| group.verdict.clone())
             && verdict.reason.resolution() == Resolution::Act
         {
@@ -115,7 +122,10 @@ impl Seen<'_> {
                 ),
             );
         }
-        if let Some(trouble) = self.snapshot.pods.values().next() {
+        // A backup that does not come about is told by its own conditions: the shop serves.
+        let mut troubles = self.snapshot.pods.values();
+        if let Some(trouble) = troubles.find(|trouble| trouble.part != crate::desired::backup::PART)
+        {
             return Verdict::new(
                 trouble.reason,
                 format!(
@@ -280,7 +290,7 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
         }
     };
     let deleting = seen.shop.metadata.deletion_timestamp.is_some();
-    let mut conditions = Vec::with_capacity(5);
+    let mut conditions = Vec::with_capacity(9);
     let mut add = |kind, status, verdict: &Verdict| {
         conditions.push(condition(previous, kind, status, generation, verdict, now));
     };
@@ -346,9 +356,14 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
             ),
         );
     }
+    if let Some(preserved) = seen.preserved {
+        for found in &preserved.conditions {
+            add(found.kind, found.status, &found.verdict);
+        }
+    }
     let web = seen.deployment(Component::Web);
     let small = |number: i64| i32::try_from(number).unwrap_or(i32::MAX);
-    let status = ShopStatus {
+    let mut status = ShopStatus {
         observed_generation: generation,
         conditions,
         release: seen
@@ -369,8 +384,31 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
             .group
             .map(|group| group.status.clone())
             .or_else(|| previous.database.clone()),
+        backup: seen.preserved.map_or_else(
+            || previous.backup.clone(),
+            |preserved| preserved.status.clone(),
+        ),
+        restore: seen.restoring.0.clone(),
     };
+    if seen.preserved.is_none() {
+        // They could not be looked at, and are as they were.
+        status.conditions.extend(kept(previous, &BACKUPS));
+    }
     (status, verdict)
+}
+
+/// The conditions of backups.
+const BACKUPS: [ConditionType; 2] = [ConditionType::BackupFresh, ConditionType::BackupVerified];
+
+/// Conditions as they were.
+fn kept(previous: &ShopStatus, kinds: &[ConditionType]) -> Vec<Condition> {
+    kinds
+        .iter()
+        .filter_map(|kind| {
+            let mut before = previous.conditions.iter();
+            before.find(|condition| condition.kind == *kind).cloned()
+        })
+        .collect()
 }
 
 /// What is left of a status when nothing could be looked at: everything stays, but the conditions say why.
@@ -383,13 +421,6 @@ pub fn obstructed(
     let act = verdict.reason.resolution() == Resolution::Act;
     let mut status = previous.clone();
     status.observed_generation = generation;
-    let kept = |kind| {
-        previous
-            .conditions
-            .iter()
-            .find(|condition| condition.kind == kind)
-            .cloned()
-    };
     let truth = |is| {
         if is {
             ConditionStatus::True
@@ -405,16 +436,17 @@ pub fn obstructed(
     .into_iter()
     .map(|(kind, state)| condition(previous, kind, state, generation, verdict, now))
     .collect();
-    status.conditions.extend(
-        [
+    status.conditions.extend(kept(
+        previous,
+        &[
             ConditionType::Available,
             ConditionType::Migrated,
             ConditionType::DatabaseWritable,
             ConditionType::DatabaseRedundant,
-        ]
-        .into_iter()
-        .filter_map(kept),
-    );
+            ConditionType::BackupFresh,
+            ConditionType::BackupVerified,
+        ],
+    ));
     status
 }
 

@@ -119,6 +119,14 @@ pub fn secrets(spec: &ShopSpec) -> Vec<NeededSecret> {
     if let Some(bucket) = &spec.media.bucket {
         need("media.bucket.secretName", &bucket.secret_name, AWS);
     }
+    if let Some(backup) = &spec.backup {
+        if let Some(bucket) = &backup.bucket {
+            need("backup.bucket.secretName", &bucket.secret_name, AWS);
+        }
+        if let Some(name) = &backup.key_secret_name {
+            need("backup.keySecretName", name, &["key"]);
+        }
+    }
     if let Some(stripe) = &spec.payments.stripe {
         need(
             "payments.stripe.secretName",

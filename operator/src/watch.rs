@@ -10,7 +10,7 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, CustomResourceExt as _};
-use panono_crds::{Shop, ShopAction};
+use panono_crds::{Shop, ShopAction, ShopBackup, ShopRestore};
 use tokio::sync::oneshot;
 
 use crate::failure;
@@ -170,6 +170,99 @@ impl Watches {
                 Change::End => tell(&mut synced),
             },
         )
+        .await;
+    }
+
+    /// Watches records of backups, for ever.
+    pub async fn backups(self, synced: Synced) {
+        let (index, queue) = (Arc::clone(&self.index), Arc::clone(&self.queue));
+        self.records(
+            &ShopBackup::api_resource(),
+            "ShopBackup",
+            synced,
+            |shop, name, record| {
+                let record = match record.map(serde_json::from_value).transpose() {
+                    Ok(record) => record.map(Arc::new),
+                    Err(_) => return,
+                };
+                if index.put_backup(shop, name, record) {
+                    queue.soon(shop.clone());
+                }
+            },
+        )
+        .await;
+    }
+
+    /// Watches records of restores, for ever.
+    pub async fn restores(self, synced: Synced) {
+        let (index, queue) = (Arc::clone(&self.index), Arc::clone(&self.queue));
+        self.records(
+            &ShopRestore::api_resource(),
+            "ShopRestore",
+            synced,
+            |shop, name, record| {
+                let record = match record.map(serde_json::from_value).transpose() {
+                    Ok(record) => record.map(Arc::new),
+                    Err(_) => return,
+                };
+                if index.put_restore(shop, name, record) {
+                    queue.soon(shop.clone());
+                }
+            },
+        )
+        .await;
+    }
+
+    /// Watches one kind of records. Those that went while nothing was seen are forgotten after each list.
+    async fn records(
+        &self,
+        resource: &ApiResource,
+        kind: &'static str,
+        synced: Synced,
+        note: impl Fn(&ShopKey, &str, Option<serde_json::Value>),
+    ) {
+        let mut synced = Some(synced);
+        let mut known: HashSet<(ShopKey, String)> = HashSet::new();
+        let mut seen = HashSet::new();
+        self.follow(resource, Selection::Everything, kind, |change| {
+            let of = |object: &DynamicObject| {
+                let key = named(object)?;
+                let shop = object.data.pointer("/spec/shopName")?.as_str()?;
+                Some((
+                    ShopKey {
+                        namespace: key.namespace,
+                        name: shop.to_owned(),
+                    },
+                    key.name,
+                ))
+            };
+            match change {
+                Change::Begin => seen.clear(),
+                Change::There(object) => {
+                    if let (Some((shop, name)), Ok(value)) =
+                        (of(&object), serde_json::to_value(&object))
+                    {
+                        note(&shop, &name, Some(value));
+                        seen.insert((shop.clone(), name.clone()));
+                        known.insert((shop, name));
+                    }
+                }
+                Change::Gone(object) => {
+                    if let Some((shop, name)) = of(&object) {
+                        note(&shop, &name, None);
+                        known.remove(&(shop, name));
+                    }
+                }
+                Change::End => {
+                    for (shop, name) in known.difference(&seen) {
+                        note(shop, name, None);
+                    }
+                    known.clone_from(&seen);
+                    seen.clear();
+                    tell(&mut synced);
+                }
+            }
+        })
         .await;
     }
 

@@ -17,7 +17,7 @@ use super::join::{self, Joined, MayStillBootstrap};
 use super::process::{self, Mysqld, RESTART};
 use super::sql::{self, Seen};
 use super::store::{Made, Marker};
-use super::{accounts, carry, endpoints, heartbeat, settings, view};
+use super::{accounts, carry, endpoints, heartbeat, missing, restored, settings, view};
 
 /// Between two looks at the server.
 const TICK: Duration = Duration::from_millis(200);
@@ -125,10 +125,21 @@ impl Driver {
         let data = config.volume.join("data");
         let kept = self.core.ledger.kept();
         if data.exists() {
-            if kept.marker == Marker::Making {
+            // What a backup was restored to is fresh once it has this shop's accounts; other data without a mark is foreign.
+            let restored = kept.marker == Marker::None && restored::is_restored(&config);
+            if restored {
+                self.core
+                    .update(|moment| moment.server = Server::Initialising);
+                self.alive_while(restored::adopt(&config)).await?;
+                self.core.update(|moment| moment.server = Server::Stopped);
+            }
+            if kept.marker == Marker::Making || restored {
                 self.core
                     .ledger
                     .change(|kept| kept.marker = Marker::Fresh)?;
+            }
+            if restored::is_restored(&config) {
+                restored::forget(&config)?;
             }
             return Ok(());
         }
@@ -144,20 +155,23 @@ impl Driver {
         self.core
             .ledger
             .change(|kept| kept.marker = Marker::Making)?;
-        // The loop does not go round meanwhile, and is alive.
-        let making = process::initialise(&config);
-        tokio::pin!(making);
-        loop {
-            tokio::select! {
-                made = &mut making => break made?,
-                () = tokio::time::sleep(TICK) => self.core.tick(),
-            }
-        }
+        self.alive_while(process::initialise(&config)).await?;
         self.core
             .ledger
             .change(|kept| kept.marker = Marker::Fresh)?;
         self.core.update(|moment| moment.server = Server::Stopped);
         Ok(())
+    }
+
+    /// The loop does not go round meanwhile, and is alive.
+    async fn alive_while(&self, work: impl Future<Output = Result<()>>) -> Result<()> {
+        tokio::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(TICK) => self.core.tick(),
+            }
+        }
     }
 
     async fn tick(&mut self) -> Result<()> {
@@ -372,6 +386,7 @@ impl Driver {
             self.roles = vec![
                 tokio::spawn(heartbeat::beat(core(), seen.uuid.clone())),
                 tokio::spawn(endpoints::own(core())),
+                tokio::spawn(missing::keep(core())),
             ];
         }
     }

@@ -1,25 +1,30 @@
 //! The commands, as they run in Jobs and beside a member.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::{SignedDuration, Timestamp};
+use sqlx::ConnectOptions as _;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
-use super::archive::Archiver;
+use super::archive::{Archiver, Pass};
 use super::catalogue::Catalogue;
 use super::error::BackupError;
 use super::full::{Donor, FullOptions, take};
+use super::job::{Report, Role, choose, install, role};
 use super::plan::Until;
 use super::progress::Progress;
 use super::prune::prune;
 use super::restore::{RestoreOptions, restore};
 use super::retention::Retention;
 use super::seal::Key;
+use super::seed::{Seed, Todo, todo};
 use super::server::ServerOptions;
 use super::store::{Store, StoreError};
 use super::verify::{CheckProgram, VerifyOptions, verify};
+use super::vitals::Vitals;
 use crate::gtid::Gtid;
 
 /// Where backups are.
@@ -51,9 +56,14 @@ impl TargetArgs {
 /// A running member.
 #[derive(Debug, Args)]
 pub struct MemberArgs {
-    /// The member, as `host:port`; best a secondary
-    #[arg(long, env = "PANONO_BACKUP_MEMBER")]
-    member: String,
+    /// The member, as `host:port`; best a secondary. Of several, with commas, a secondary is taken, else the primary
+    #[arg(
+        long,
+        env = "PANONO_BACKUP_MEMBER",
+        required = true,
+        value_delimiter = ','
+    )]
+    member: Vec<String>,
     /// Its user: with BACKUP_ADMIN for full backups, REPLICATION CLIENT for the archive, and RELOAD and SELECT for verifications
     #[arg(long, env = "PANONO_BACKUP_USER")]
     user: String,
@@ -63,23 +73,39 @@ pub struct MemberArgs {
 }
 
 impl MemberArgs {
-    fn address(&self) -> Result<(String, u16), BackupError> {
-        let wrong = || {
-            let detail = format!("{:?} is no member; write host:port", self.member);
-            super::server::failed("reach the member", detail)
+    fn addresses(&self) -> Result<Vec<(String, u16)>, BackupError> {
+        let read = |member: &String| {
+            let wrong = || {
+                let detail = format!("{member:?} is no member; write host:port");
+                super::server::failed("reach the member", detail)
+            };
+            let (host, port) = member.rsplit_once(':').ok_or_else(wrong)?;
+            Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
         };
-        let (host, port) = self.member.rsplit_once(':').ok_or_else(wrong)?;
-        Ok((host.to_owned(), port.parse().map_err(|_| wrong())?))
+        self.member.iter().map(read).collect()
     }
 
-    fn options(&self) -> Result<MySqlConnectOptions, BackupError> {
-        let (host, port) = self.address()?;
-        Ok(MySqlConnectOptions::new()
-            .host(&host)
+    /// The member that is asked.
+    async fn address(&self) -> Result<(String, u16), BackupError> {
+        let password = secret(&self.password_file)?;
+        choose(&self.addresses()?, |host, port| {
+            self.login(host, port, &password)
+        })
+        .await
+    }
+
+    fn login(&self, host: &str, port: u16, password: &str) -> MySqlConnectOptions {
+        MySqlConnectOptions::new()
+            .host(host)
             .port(port)
             .username(&self.user)
-            .password(&secret(&self.password_file)?)
-            .ssl_mode(MySqlSslMode::Required))
+            .password(password)
+            .ssl_mode(MySqlSslMode::Required)
+    }
+
+    async fn options(&self) -> Result<MySqlConnectOptions, BackupError> {
+        let (host, port) = self.address().await?;
+        Ok(self.login(&host, port, &secret(&self.password_file)?))
     }
 }
 
@@ -118,6 +144,11 @@ pub struct TakeArgs {
     /// Most MiB each second that the member reads and sends; 0 for as many as it can
     #[arg(long, env = "PANONO_BACKUP_BANDWIDTH_MIB", default_value_t = 0)]
     bandwidth_mib: u32,
+    /// Delete afterwards what is no longer to be kept. The backup is good when that fails
+    #[arg(long)]
+    prune: bool,
+    #[command(flatten)]
+    keep: KeepArgs,
 }
 
 /// What is archived.
@@ -130,6 +161,36 @@ pub struct ArchiveArgs {
     /// Seconds between two looks: the most that is lost with the whole group
     #[arg(long, env = "PANONO_BACKUP_ARCHIVE_SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     every_seconds: u64,
+    /// Only while the member is the primary of its group, so that one of all archives
+    #[arg(long)]
+    primary: bool,
+    /// Where /metrics is served; nowhere without it
+    #[arg(long, env = "PANONO_BACKUP_LISTEN")]
+    listen: Option<std::net::SocketAddr>,
+}
+
+/// From which backup, and up to where.
+#[derive(Debug, Args)]
+pub struct PointArgs {
+    /// The last moment, as 2026-11-30T12:00:00Z; without this and the next everything that is archived
+    #[arg(long, conflicts_with = "to_gtid")]
+    to_time: Option<Timestamp>,
+    /// The last transaction, as uuid:number
+    #[arg(long)]
+    to_gtid: Option<Gtid>,
+    /// The backup to begin with, instead of the newest that fits
+    #[arg(long)]
+    backup: Option<String>,
+}
+
+impl PointArgs {
+    fn until(&self) -> Until {
+        match (&self.to_time, &self.to_gtid) {
+            (Some(time), _) => Until::Time(*time),
+            (None, Some(gtid)) => Until::Gtid(gtid.clone()),
+            (None, None) => Until::End,
+        }
+    }
 }
 
 /// What is restored.
@@ -142,21 +203,34 @@ pub struct RestoreArgs {
     /// The data directory that is made
     #[arg(long)]
     data: PathBuf,
-    /// The last moment, as 2026-11-30T12:00:00Z; without this and the next everything that is archived
-    #[arg(long, conflicts_with = "to_gtid")]
-    to_time: Option<Timestamp>,
-    /// The last transaction, as uuid:number
-    #[arg(long)]
-    to_gtid: Option<Gtid>,
-    /// The backup to begin with, instead of the newest that fits
-    #[arg(long)]
-    backup: Option<String>,
+    #[command(flatten)]
+    point: PointArgs,
     /// Replace what is in the folder, once the restored data is there and verified
     #[arg(long)]
     replace: bool,
     /// Compare all tables with the backup's checksums
     #[arg(long)]
     compare: bool,
+}
+
+/// Which database is restored before it begins.
+#[derive(Debug, Args)]
+pub struct SeedArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The member's volume; its data directory is data/ in it
+    #[arg(long)]
+    volume: PathBuf,
+    /// A file that says `wanted` as long as the database has not begun
+    #[arg(long)]
+    state: PathBuf,
+    /// The name of the pod, which ends with the member's number
+    #[arg(long, env = "POD_NAME")]
+    pod_name: String,
+    #[command(flatten)]
+    point: PointArgs,
 }
 
 /// What is verified.
@@ -187,12 +261,43 @@ pub struct VerifyArgs {
 pub struct PruneArgs {
     #[command(flatten)]
     target: TargetArgs,
+    #[command(flatten)]
+    keep: KeepArgs,
+}
+
+/// For how long.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct KeepArgs {
     /// Days for which any moment can be restored
     #[arg(long, env = "PANONO_BACKUP_KEEP_DAYS", default_value_t = 14, value_parser = clap::value_parser!(u32).range(1..=3650))]
     keep_days: u32,
     /// So many backups are kept however old they are
     #[arg(long, env = "PANONO_BACKUP_KEEP_COPIES", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     keep_copies: u32,
+}
+
+impl KeepArgs {
+    async fn prune(self, catalogue: &Catalogue) -> Result<(), BackupError> {
+        let retention = Retention {
+            keep: SignedDuration::from_hours(24 * i64::from(self.keep_days)),
+            minimum: usize::try_from(self.keep_copies).unwrap_or(1),
+        };
+        let pruned = prune(catalogue, retention, Timestamp::now()).await?;
+        say(&format!(
+            "deleted: {} backups, {} segments of the archive",
+            pruned.backups.len(),
+            pruned.segments
+        ));
+        Ok(())
+    }
+}
+
+/// Where the program is put.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// The folder
+    #[arg(long)]
+    folder: PathBuf,
 }
 
 /// Backups.
@@ -210,59 +315,69 @@ pub enum BackupCommand {
     List(TargetArgs),
     /// Delete backups that are no longer to be kept, and the archive before the oldest that is
     Prune(PruneArgs),
+    /// Restore a database's first data, if it has not begun; run by an init container
+    Seed(SeedArgs),
+    /// Put this program into a folder; run by the init container of a Job
+    Install(InstallArgs),
 }
 
 /// The exit code of a verification that found the backup bad.
 pub const BAD_BACKUP: u8 = 3;
 
-/// Runs a command and returns the exit code.
+/// Runs a command and returns the exit code, and what is reported.
 ///
 /// # Errors
 /// When it fails.
-pub async fn run(command: BackupCommand) -> Result<u8, BackupError> {
+pub async fn run(command: BackupCommand) -> Result<(u8, Report), BackupError> {
     let progress = Progress::default();
     match command {
-        BackupCommand::Take(args) => {
-            let (host, port) = args.member.address()?;
-            let donor = Donor {
-                host,
-                port,
-                password: secret(&args.member.password_file)?,
-                user: args.member.user,
-                tls: true,
-            };
-            let options = FullOptions {
-                server: args.server.options(),
-                work: args.work,
-                bandwidth_mib: args.bandwidth_mib,
-            };
-            let catalogue = args.target.open()?;
-            print(&Box::pin(take(&catalogue, &donor, &options, &progress)).await?);
-        }
-        BackupCommand::Archive(args) => {
-            let every = Duration::from_secs(args.every_seconds);
-            archive(&args.target.open()?, &args.member.options()?, every).await?;
-        }
+        BackupCommand::Take(args) => return Box::pin(taken(args, &progress)).await.map(done),
+        BackupCommand::Archive(args) => archive(&args).await?,
         BackupCommand::Restore(args) => {
             let options = RestoreOptions {
                 server: args.server.options(),
                 data: args.data,
-                until: match (args.to_time, args.to_gtid) {
-                    (Some(time), _) => Until::Time(time),
-                    (None, Some(gtid)) => Until::Gtid(gtid),
-                    (None, None) => Until::End,
-                },
-                backup: args.backup,
+                until: args.point.until(),
+                backup: args.point.backup,
                 replace: args.replace,
                 compare: args.compare,
             };
-            print(&Box::pin(restore(&args.target.open()?, &options, &progress)).await?);
+            let catalogue = args.target.open()?;
+            return Box::pin(restored(&catalogue, &options, &progress))
+                .await
+                .map(done);
+        }
+        BackupCommand::Seed(args) => {
+            let seed = Seed {
+                volume: args.volume,
+                state: args.state,
+                pod_name: args.pod_name,
+            };
+            let data = match todo(&seed)? {
+                Todo::Restore(data) => data,
+                Todo::Nothing(why) => {
+                    say(&format!("nothing is restored: {why}"));
+                    return Ok(done(Report::default()));
+                }
+            };
+            let options = RestoreOptions {
+                server: args.server.options(),
+                data,
+                until: args.point.until(),
+                backup: args.point.backup,
+                replace: false,
+                compare: true,
+            };
+            let catalogue = args.target.open()?;
+            return Box::pin(restored(&catalogue, &options, &progress))
+                .await
+                .map(done);
         }
         BackupCommand::Verify(args) => {
             let options = VerifyOptions {
                 server: args.server.options(),
                 work: args.work,
-                member: Some(args.member.options()?),
+                member: Some(args.member.options().await?),
                 check: args.check.map(|program| CheckProgram {
                     program,
                     arguments: args.arguments,
@@ -271,51 +386,108 @@ pub async fn run(command: BackupCommand) -> Result<u8, BackupError> {
             };
             let verified = Box::pin(verify(&args.target.open()?, &options, &progress)).await?;
             print(&verified);
-            return Ok(if verified.passed { 0 } else { BAD_BACKUP });
+            let report = Report {
+                backup: Some(verified.backup.clone()),
+                passed: Some(verified.passed),
+                message: Some(verified.message.clone()).filter(|words| !words.is_empty()),
+                tables: Some(verified.tables),
+                restore_seconds: Some(verified.restore_seconds),
+                ..Report::default()
+            };
+            let code = if verified.passed { 0 } else { BAD_BACKUP };
+            return Ok((code, report.with_set(&verified.executed)));
         }
         BackupCommand::List(target) => list(&target.open()?).await?,
-        BackupCommand::Prune(args) => {
-            let retention = Retention {
-                keep: SignedDuration::from_hours(24 * i64::from(args.keep_days)),
-                minimum: usize::try_from(args.keep_copies).unwrap_or(1),
-            };
-            let pruned = prune(&args.target.open()?, retention, Timestamp::now()).await?;
-            say(&format!(
-                "deleted: {} backups, {} segments of the archive",
-                pruned.backups.len(),
-                pruned.segments
-            ));
-        }
+        BackupCommand::Prune(args) => args.keep.prune(&args.target.open()?).await?,
+        BackupCommand::Install(args) => install(&args.folder)?,
     }
-    Ok(0)
+    Ok(done(Report::default()))
 }
 
-async fn archive(
+fn done(report: Report) -> (u8, Report) {
+    (0, report)
+}
+
+async fn restored(
     catalogue: &Catalogue,
-    member: &MySqlConnectOptions,
-    every: Duration,
-) -> Result<(), BackupError> {
+    options: &RestoreOptions,
+    progress: &Progress,
+) -> Result<Report, BackupError> {
+    let restored = Box::pin(restore(catalogue, options, progress)).await?;
+    print(&restored);
+    let report = Report {
+        backup: Some(restored.backup.clone()),
+        tables: Some(restored.compared),
+        restore_seconds: Some(restored.seconds),
+        ..Report::default()
+    };
+    Ok(report.with_set(&restored.executed))
+}
+
+async fn taken(args: TakeArgs, progress: &Progress) -> Result<Report, BackupError> {
+    let (host, port) = args.member.address().await?;
+    let donor = Donor {
+        host,
+        port,
+        password: secret(&args.member.password_file)?,
+        user: args.member.user,
+        tls: true,
+    };
+    let options = FullOptions {
+        server: args.server.options(),
+        work: args.work,
+        bandwidth_mib: args.bandwidth_mib,
+    };
+    let catalogue = args.target.open()?;
+    let manifest = Box::pin(take(&catalogue, &donor, &options, progress)).await?;
+    print(&manifest);
+    let mut report = Report {
+        backup: Some(manifest.id.clone()),
+        taken_at: Some(manifest.taken_at.to_string()),
+        bytes: Some(manifest.data_bytes),
+        stored_bytes: Some(manifest.stored_bytes),
+        ..Report::default()
+    }
+    .with_set(&manifest.executed);
+    if args.prune
+        && let Err(error) = args.keep.prune(&catalogue).await
+    {
+        tracing::error!(%error, "what is no longer to be kept could not be deleted");
+        report.message = Some(format!(
+            "it was made, but what is no longer to be kept could not be deleted: {error}"
+        ));
+    }
+    Ok(report)
+}
+
+async fn archive(args: &ArchiveArgs) -> Result<(), BackupError> {
     let mut terminate =
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(
             BackupError::disk("wait for", std::path::Path::new("SIGTERM")),
         )?;
+    let every = Duration::from_secs(args.every_seconds);
+    let vitals = Arc::new(Vitals::default());
+    if let Some(listen) = args.listen {
+        super::vitals::serve(&vitals, listen)?;
+    }
     let mut archiver = None;
     loop {
-        if archiver.is_none() {
-            match Archiver::start(catalogue.clone(), member.clone()).await {
-                Ok(started) => archiver = Some(started),
-                Err(error) => tracing::error!(%error, "archiving cannot begin and is tried again"),
+        let at = Timestamp::now();
+        match Box::pin(pass(args, &mut archiver)).await {
+            Ok(None) => vitals.resting(),
+            Ok(Some(pass)) => {
+                vitals.passed(&pass, at);
+                if pass.more {
+                    continue;
+                }
             }
-        }
-        let result = match &mut archiver {
-            Some(archiver) => archiver.pass().await.map(|pass| pass.more),
-            None => Ok(false),
-        };
-        match result {
-            Ok(true) => continue,
-            Ok(false) => {}
             // The member may be away, the target full: it is tried again until somebody says stop.
-            Err(error) => tracing::error!(%error, "archiving failed and is tried again"),
+            Err(error) => {
+                vitals.failed();
+                // With what is at the target and in the files of passwords and keys by then.
+                archiver = None;
+                tracing::error!(%error, "archiving failed and is tried again");
+            }
         }
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -327,6 +499,35 @@ async fn archive(
         archiver.pass().await?;
     }
     Ok(())
+}
+
+/// One pass; nothing where another member is to archive.
+async fn pass(
+    args: &ArchiveArgs,
+    archiver: &mut Option<Archiver>,
+) -> Result<Option<Pass>, BackupError> {
+    // Read anew where nothing goes on: passwords and keys may have been replaced.
+    if args.primary || archiver.is_none() {
+        let member = args.member.options().await?;
+        if args.primary {
+            let mut connection = member
+                .connect()
+                .await
+                .map_err(BackupError::sql("reach the member"))?;
+            if role(&mut connection).await? != Role::Primary {
+                // The archive of the next term begins with what the primary of this one has archived.
+                *archiver = None;
+                return Ok(None);
+            }
+        }
+        if archiver.is_none() {
+            *archiver = Some(Archiver::start(args.target.open()?, member).await?);
+        }
+    }
+    match archiver {
+        Some(archiver) => archiver.pass().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn list(catalogue: &Catalogue) -> Result<(), BackupError> {

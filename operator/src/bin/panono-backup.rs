@@ -1,9 +1,11 @@
 //! The program `panono-backup`: backups of a shop's database, their archive, restores and verifications.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use panono_operator::backup::command::{BackupCommand, run};
+use panono_operator::backup::job::Report;
 use tracing_subscriber::EnvFilter;
 
 #[global_allocator]
@@ -16,6 +18,9 @@ struct Cli {
     /// A level, or a filter such as `info,panono_operator=debug`
     #[arg(long, env = "PANONO_LOG", default_value = "info", global = true)]
     log: String,
+    /// A file for what came of it, as JSON, such as the message with which a container ends
+    #[arg(long, env = "PANONO_BACKUP_REPORT", global = true)]
+    report: Option<PathBuf>,
     #[command(subcommand)]
     command: BackupCommand,
 }
@@ -43,11 +48,17 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match result {
-        Ok(code) => ExitCode::from(code),
+    let (code, report) = match result {
+        Ok((code, report)) => (ExitCode::from(code), report),
         Err(error) => {
             eprintln!("panono-backup: {error}");
-            ExitCode::FAILURE
+            (ExitCode::FAILURE, Report::failed(&error.to_string()))
         }
+    };
+    if let Some(path) = &cli.report
+        && let Err(error) = report.write(path)
+    {
+        eprintln!("panono-backup: {error}");
     }
+    code
 }

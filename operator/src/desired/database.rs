@@ -8,7 +8,7 @@ use panono_crds::{Component, DeletionPolicy, ManagedDatabase, Mode};
 use serde_json::{Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only};
-use super::{CREDENTIALS, Plan};
+use super::{CREDENTIALS, Plan, backup, restore};
 use crate::object::{Kind, Object, digest, insert};
 
 /// The user as which the shop connects.
@@ -27,6 +27,12 @@ const INITIALISE: &str = "\
 rm -rf /var/lib/mysql/new
 mysqld --defaults-file=/etc/panono/mysql/my.cnf --datadir=/var/lib/mysql/new --initialize-insecure
 mv /var/lib/mysql/new /var/lib/mysql/data
+";
+
+/// The server runs one file at its start.
+const JOIN_STATEMENTS: &str = "\
+umask 077
+cat /etc/panono/init/init.sql /etc/panono/backup-account/init.sql > /statements/init.sql
 ";
 
 pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
@@ -118,6 +124,31 @@ fn stateful_set(plan: &Plan<'_>, managed: &ManagedDatabase, settings: &str) -> V
         "resources": resources,
         "volumeMounts": mounts,
     }));
+    let backed_up = plan.shop.spec.backup.is_some();
+    let mut server_mounts = mounts.clone();
+    if backed_up {
+        pod.init_containers.push(json!({
+            "name": "statements",
+            "image": managed.image,
+            "imagePullPolicy": pull,
+            "command": ["sh", "-ec", JOIN_STATEMENTS],
+            "securityContext": pod::security(),
+            "resources": pod::resources(None, "50m", 64),
+            "volumeMounts": [
+                mount_read_only("init", "/etc/panono/init"),
+                mount_read_only("backup-account", "/etc/panono/backup-account"),
+                mount("statements", "/statements"),
+            ],
+        }));
+        if let Some(mounts) = server_mounts.as_array_mut() {
+            mounts.push(mount_read_only("statements", "/statements"));
+        }
+    }
+    let init_file = if backed_up {
+        "--init-file=/statements/init.sql"
+    } else {
+        "--init-file=/etc/panono/init/init.sql"
+    };
     let ping = json!([
         "mysqladmin",
         "--no-defaults",
@@ -130,7 +161,7 @@ fn stateful_set(plan: &Plan<'_>, managed: &ManagedDatabase, settings: &str) -> V
         "image": managed.image,
         "imagePullPolicy": pull,
         "command": ["mysqld"],
-        "args": ["--defaults-file=/etc/panono/mysql/my.cnf", "--init-file=/etc/panono/init/init.sql"],
+        "args": ["--defaults-file=/etc/panono/mysql/my.cnf", init_file],
         "ports": [{"name": "mysql", "containerPort": PORT, "protocol": "TCP"}],
         // A server that was killed reads its log back before it answers, for as long as it takes.
         "startupProbe": {"exec": {"command": ping}, "periodSeconds": 2, "timeoutSeconds": 5, "failureThreshold": 900},
@@ -138,7 +169,7 @@ fn stateful_set(plan: &Plan<'_>, managed: &ManagedDatabase, settings: &str) -> V
         "livenessProbe": {"tcpSocket": {"port": "mysql"}, "periodSeconds": 20, "timeoutSeconds": 10, "failureThreshold": 9},
         "securityContext": pod::security(),
         "resources": resources,
-        "volumeMounts": mounts,
+        "volumeMounts": server_mounts,
     }));
     pod.volumes = vec![
         json!({"name": "config", "configMap": {"name": owner.component(Component::Database)}}),
@@ -149,6 +180,14 @@ fn stateful_set(plan: &Plan<'_>, managed: &ManagedDatabase, settings: &str) -> V
     ];
     pod.scratch("run", "64Mi");
     pod.scratch("tmp", "2Gi");
+    if backed_up {
+        // Passwords are in it: not on the node's disk.
+        pod.volumes.push(
+            json!({"name": "statements", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}),
+        );
+    }
+    backup::add_archiver(plan, &mut pod);
+    restore::add(plan, &mut pod);
     let mut claim = json!({
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": plan.stage.group.claim_size.as_ref().unwrap_or(&managed.storage.size)}},
@@ -210,6 +249,10 @@ fn settings(plan: &Plan<'_>, managed: &ManagedDatabase) -> String {
         mebibytes(&managed.buffer_pool).max(5),
         managed.max_connections,
     );
+    if plan.shop.spec.backup.is_some() {
+        // A backup is a clone.
+        text.push_str("plugin_load_add=mysql_clone.so\n");
+    }
     if plan.mode() == Mode::ReadOnly {
         // The init_file runs before this takes effect.
         text.push_str("read_only=ON\nsuper_read_only=ON\n");

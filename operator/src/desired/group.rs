@@ -7,7 +7,7 @@ use panono_crds::{Component, DeletionPolicy, Failover, Group, ManagedDatabase};
 use serde_json::{Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only};
-use super::{DATABASE, Plan, USER};
+use super::{DATABASE, Plan, USER, backup, restore};
 use crate::names::Owner;
 use crate::object::{Kind, Object, digest, insert, short};
 
@@ -235,6 +235,23 @@ fn configuration(plan: &Plan<'_>, managed: &ManagedDatabase, group: &Group) -> V
             json!({"mysql": format!("{host}:{PORT}"), "api": format!("{host}:{AGENT_PORT}")})
         })
         .collect();
+    let mut accounts = vec![json!({
+        "user": USER,
+        "passwordFile": "/etc/panono/accounts/shop",
+        "oldPasswordFile": "/etc/panono/accounts/shop-old",
+        "grants": [
+            format!("ALL ON `{DATABASE}`.*"),
+            "SELECT ON `performance_schema`.*",
+            "PROCESS, REPLICATION CLIENT ON *.*",
+        ],
+    })];
+    if plan.shop.spec.backup.is_some() {
+        accounts.push(json!({
+            "user": backup::USER,
+            "passwordFile": "/etc/panono/backup-account/password",
+            "grants": [backup::GRANTS],
+        }));
+    }
     json!({
         "volume": "/var/lib/mysql",
         "runFolder": "/run/mysqld",
@@ -261,16 +278,7 @@ fn configuration(plan: &Plan<'_>, managed: &ManagedDatabase, group: &Group) -> V
         },
         "generationFile": format!("/etc/panono/accounts/{GENERATION_KEY}"),
         "liveFile": "/etc/panono/agent/live.json",
-        "accounts": [{
-            "user": USER,
-            "passwordFile": "/etc/panono/accounts/shop",
-            "oldPasswordFile": "/etc/panono/accounts/shop-old",
-            "grants": [
-                format!("ALL ON `{DATABASE}`.*"),
-                "SELECT ON `performance_schema`.*",
-                "PROCESS, REPLICATION CLIENT ON *.*",
-            ],
-        }],
+        "accounts": accounts,
         "databases": [DATABASE],
         "expelTimeoutSeconds": match group.failover {
             Failover::Fast => 0,
@@ -397,6 +405,20 @@ fn stateful_set(
     pod.scratch("agent", "256Mi");
     pod.scratch("run", "64Mi");
     pod.scratch("tmp", "2Gi");
+    if plan.shop.spec.backup.is_some()
+        && let Some(mounts) = pod
+            .containers
+            .first_mut()
+            .and_then(|server| server.get_mut("volumeMounts"))
+            .and_then(Value::as_array_mut)
+    {
+        mounts.push(mount_read_only(
+            "backup-account",
+            "/etc/panono/backup-account",
+        ));
+    }
+    backup::add_archiver(plan, &mut pod);
+    restore::add(plan, &mut pod);
     let mut template = pod.template(plan);
     let revision = short(digest(&template));
     if let Some(annotations) = template.pointer_mut("/metadata/annotations") {

@@ -1,5 +1,6 @@
 //! Every object that should exist for a shop. Pure: the same shop gives the same objects, byte for byte.
 
+pub mod backup;
 mod cache;
 pub mod cache_watched;
 mod commerce;
@@ -11,6 +12,7 @@ mod maintenance;
 mod monitoring;
 mod network;
 mod pod;
+pub mod restore;
 mod route;
 mod shop;
 
@@ -40,6 +42,12 @@ pub struct Stage {
     pub restarts: BTreeMap<Component, String>,
     /// What was recorded for a database of several members.
     pub group: group::GroupStage,
+    /// What was recorded for backups.
+    pub backup: backup::BackupStage,
+    /// What was recorded of a restore of the database.
+    pub restore: restore::RestoreStage,
+    /// The image of this operator, from which other pods get programs.
+    pub operator_image: String,
 }
 
 /// The image with the agent of database members: that of the operator of this version.
@@ -59,6 +67,12 @@ impl Stage {
             credentials: 1,
             restarts: BTreeMap::new(),
             group: group::GroupStage::default(),
+            backup: backup::BackupStage {
+                image: None,
+                account: 1,
+            },
+            restore: restore::RestoreStage::default(),
+            operator_image: agent_image(),
         }
     }
 }
@@ -89,6 +103,8 @@ pub fn desired(shop: &ValidatedShop, stage: &Stage) -> Vec<Object> {
     let mut objects = Vec::with_capacity(32);
     objects.extend(config::objects(&plan));
     objects.extend(database::objects(&plan));
+    objects.extend(backup::objects(&plan));
+    objects.extend(restore::objects(&plan));
     objects.extend(cache::objects(&plan));
     objects.extend(shop::objects(&plan));
     objects.extend(edge::objects(&plan));

@@ -15,6 +15,10 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     let owner = &plan.shop.owner;
     let mut objects = Vec::new();
     if plan.shop.referenced.kinds.contains(&Kind::PodMonitor) {
+        let mut endpoints = vec![json!({"port": "ops", "path": "/metrics"})];
+        if plan.shop.spec.backup.is_some() {
+            endpoints.push(json!({"port": "archive", "path": "/metrics"}));
+        }
         objects.push(owner.object(
             Kind::PodMonitor,
             owner.name.clone(),
@@ -22,7 +26,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
             json!({"spec": {
                 "selector": {"matchLabels": {(SHOP_LABEL): owner.name}},
                 "podTargetLabels": [SHOP_LABEL, crate::names::COMPONENT_LABEL],
-                "podMetricsEndpoints": [{"port": "ops", "path": "/metrics"}],
+                "podMetricsEndpoints": endpoints,
             }}),
         ));
     }
@@ -83,6 +87,39 @@ fn rules(plan: &Plan<'_>) -> Vec<Value> {
         "No web process of the shop answers",
         "Look at the Shop's status: kubectl describe shop.",
     )];
+    if let Some(backup) = &plan.shop.spec.backup {
+        let shop = format!(
+            "shop_namespace=\"{}\",shop_name=\"{}\"",
+            owner.namespace, owner.name
+        );
+        rules.push(rule(
+            "PanonoBackupNotFresh",
+            format!("min(panono_operator_backup_fresh{{{shop}}}) == 0"),
+            "15m",
+            "warning",
+            "There is no new full backup of the shop",
+            &format!("There was none for {} h. Look at the condition BackupFresh: kubectl describe shop.", backup.max_age_hours),
+        ));
+        rules.push(rule(
+            "PanonoBackupNotVerified",
+            format!("min(panono_operator_backup_verified{{{shop}}}) == 0"),
+            "15m",
+            "critical",
+            "The newest backup of the shop is bad, or was not restored for trial for too long",
+            &format!("There is to be a restore for trial that passes every {} h. Look at the condition BackupVerified: kubectl describe shop.", backup.verification.max_age_hours),
+        ));
+        rules.push(rule(
+            "PanonoArchiveBehind",
+            format!(
+                "time() - max(panono_backup_archived_timestamp_seconds{{{these}}}) > {}",
+                u64::from(backup.archive_seconds).saturating_mul(3).max(300)
+            ),
+            "5m",
+            "critical",
+            "What the shop sells is not archived: it would be lost with the database's disks",
+            "Read the log of the container archive of the database's pods.",
+        ));
+    }
     if plan.mode() == Mode::ReadOnly {
         return rules;
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::cache_watched::SENTINEL_PORT;
 use super::route::entrance;
 use super::shop::{OPS_PORT, PORT};
-use super::{Plan, group};
+use super::{Plan, backup, group};
 use crate::object::{Kind, Object, insert};
 use crate::validate::mail_port;
 
@@ -113,26 +113,53 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
             Peer::Part("worker"),
             Peer::Part("migration"),
         ];
+        let mut outside = Vec::new();
+        let mut ends = Vec::new();
+        if let Some(backups) = &spec.backup {
+            clients.push(Peer::Part(backup::PART));
+            ends.push((vec![Peer::Anybody], backup::METRICS_PORT));
+            let ports = backup::target_ports(backups.bucket.as_ref());
+            let mut to = vec![(Peer::Part("database"), vec![group::PORT])];
+            if !ports.is_empty() {
+                // Buckets are anywhere.
+                outside.push((Peer::Anybody, ports.clone()));
+                to.push((Peer::Anybody, ports));
+            }
+            policy(backup::PART, Vec::new(), to);
+        }
+        if let Some(restore) = spec
+            .database
+            .managed
+            .as_ref()
+            .and_then(|managed| managed.restore.as_ref())
+        {
+            let ports = backup::target_ports(restore.bucket.as_ref());
+            if !ports.is_empty() {
+                outside.push((Peer::Anybody, ports));
+            }
+        }
         if plan.shop.spec.database.is_group() {
             clients.push(Peer::Part("database"));
-            policy(
-                "database",
-                vec![
-                    (clients, group::PORT),
-                    (
-                        vec![Peer::Part("database"), Peer::Operator],
-                        group::AGENT_PORT,
-                    ),
-                    (vec![Peer::Anybody], group::PROBE_PORT),
-                ],
-                vec![
-                    (Peer::Part("database"), vec![group::PORT, group::AGENT_PORT]),
-                    // The API server: behind its Service, and as it is.
-                    (Peer::Anybody, vec![443, 6443]),
-                ],
-            );
+            let mut from = vec![
+                (clients, group::PORT),
+                (
+                    vec![Peer::Part("database"), Peer::Operator],
+                    group::AGENT_PORT,
+                ),
+                (vec![Peer::Anybody], group::PROBE_PORT),
+            ];
+            from.extend(ends);
+            let mut to = vec![
+                (Peer::Part("database"), vec![group::PORT, group::AGENT_PORT]),
+                // The API server: behind its Service, and as it is.
+                (Peer::Anybody, vec![443, 6443]),
+            ];
+            to.extend(outside);
+            policy("database", from, to);
         } else {
-            policy("database", vec![(clients, 3306)], Vec::new());
+            let mut from = vec![(clients, 3306)];
+            from.extend(ends);
+            policy("database", from, outside);
         }
     }
     if watched {

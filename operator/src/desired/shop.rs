@@ -333,6 +333,8 @@ fn credentials(plan: &Plan<'_>, pod: &mut Pod) {
     );
     let digests: Map<String, Value> = crate::validate::secrets(&plan.shop.spec)
         .into_iter()
+        // Processes of the shop know nothing of backups.
+        .filter(|needed| !needed.field.starts_with("backup."))
         .filter_map(|needed| {
             let found = plan.shop.referenced.secrets.get(&needed.name)?;
             Some((needed.name, found.digest.clone().into()))

@@ -33,7 +33,7 @@ fn referenced(spec: &Value) -> Referenced {
         "custom.metrics.k8s.io",
     ]);
     let all = json!({"writer-url": "x", "ca.crt": "x", "url": "x", "token": "x", "access-key-id": "x", "secret-access-key": "x",
-        "secret-key": "x", "webhook-secrets": "x", "carrier-secrets": "x", "user": "x", "password": "x"});
+        "secret-key": "x", "webhook-secrets": "x", "carrier-secrets": "x", "user": "x", "password": "x", "key": "x"});
     let shop = shop(spec);
     Referenced {
         secrets: crate::validate::secrets(&shop.spec)
@@ -82,7 +82,14 @@ fn full() -> Value {
         "database": {"managed": {
             "image": "registry.example/mysql:9", "storage": {"size": "20Gi", "className": "fast"}, "bufferPool": "1Gi", "maxConnections": 300,
             "resources": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "4", "memory": "3Gi"}},
+            "restore": {"volume": {"claimName": "old-backups"}, "keySecretName": "old-key"},
         }},
+        "backup": {
+            "volume": {"size": "60Gi", "className": "shared", "accessMode": "ReadWriteOnce"}, "keySecretName": "backup-key", "schedule": "30 1 * * *",
+            "maxAgeHours": 30, "archiveSeconds": 20, "retention": {"days": 30, "copies": 5}, "verification": {"schedule": "0 5 * * 6", "maxAgeHours": 200},
+            "bandwidthMib": 50, "work": {"size": "45Gi", "className": "fast"}, "image": "registry.example/panono-operator:2",
+            "resources": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "2", "memory": "2Gi"}},
+        },
         "cache": {"managed": {"engine": "redis", "image": "registry.example/redis:8", "memory": "128Mi",
             "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "256Mi"}}}},
         "edge": {"managed": {"image": "registry.example/varnish:7", "replicas": 3, "memory": "512Mi", "trustedProxies": ["10.0.0.0/8"],
@@ -121,8 +128,12 @@ fn grouped() -> Value {
         "release": {"image": "registry.example/shop:1"},
         "database": {"managed": {"members": 3, "storage": {"size": "20Gi", "className": "fast"}, "group": {
             "failover": "Tolerant", "divergence": "Manual", "settings": {"long_query_time": "2"}, "cloneBandwidthMib": 100,
+        }, "restore": {
+            "bucket": {"url": "s3://backups/old?endpoint=http://s3.example.com:9001", "secretName": "old"}, "keySecretName": "old-key",
+            "shopKeySecretName": "old-credentials", "point": {"toTime": "2026-11-30T11:59:00Z", "backup": "20261130T021500Z-0011aabb"},
         }}},
         "cache": {"managed": {"replicas": 3}},
+        "backup": {"bucket": {"url": "s3://backups/demo?region=eu-central-1&endpoint=https://s3.example.com:8443", "secretName": "backups"}},
     })
 }
 
@@ -204,6 +215,7 @@ fn every_field_of_every_object_exists() {
                 Kind::PodDisruptionBudget => same::<policy::v1::PodDisruptionBudget>(&object),
                 Kind::StatefulSet => same::<apps::v1::StatefulSet>(&object),
                 Kind::Job => same::<batch::v1::Job>(&object),
+                Kind::CronJob => same::<batch::v1::CronJob>(&object),
                 Kind::Deployment => same::<apps::v1::Deployment>(&object),
                 Kind::HorizontalPodAutoscaler => {
                     same::<autoscaling::v2::HorizontalPodAutoscaler>(&object);
@@ -219,7 +231,11 @@ fn every_field_of_every_object_exists() {
 fn templates(objects: &[Object]) -> Vec<(&Object, &Value)> {
     objects
         .iter()
-        .filter_map(|object| Some((object, object.body.pointer("/spec/template")?)))
+        .filter_map(|object| {
+            let template = ["/spec/template", "/spec/jobTemplate/spec/template"];
+            let found = template.iter().find_map(|path| object.body.pointer(path));
+            Some((object, found?))
+        })
         .collect()
 }
 
@@ -306,6 +322,8 @@ fn what_pods_mount_and_read_is_there() {
                 .iter()
                 .any(|object| object.key.kind == kind && object.key.name == name)
                 || kind == Kind::Secret && referenced(&spec).secrets.contains_key(name)
+                // They are of the shop that was, and may be gone.
+                || name.starts_with("old-") || name == "old"
         };
         for (object, template) in templates(&objects) {
             let mut volumes = HashSet::new();
@@ -378,7 +396,10 @@ fn every_variable_is_one_that_the_shop_reads() {
         "/../docs/configuration.md"
     ))
     .unwrap();
-    let mut edges = vec![external(), full()];
+    let known = known
+        + &std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/backups.md"))
+            .unwrap();
+    let mut edges = vec![external(), full(), grouped()];
     for edge in [
         json!({"fastly": {"serviceId": "f", "secretName": "s"}}),
         json!({"cloudfront": {"distributionId": "d", "secretName": "s"}}),
@@ -392,9 +413,13 @@ fn every_variable_is_one_that_the_shop_reads() {
             for container in containers(template) {
                 for variable in container["env"].as_array().into_iter().flatten() {
                     let name = variable["name"].as_str().unwrap();
+                    // What a pod is, is read by the operator's own programs.
+                    if variable.pointer("/valueFrom/fieldRef").is_some() {
+                        continue;
+                    }
                     assert!(
                         known.contains(&format!("`{name}`")),
-                        "docs/configuration.md does not know {name}"
+                        "no page of docs knows {name}"
                     );
                 }
             }
@@ -540,11 +565,18 @@ fn every_field_of_the_spec_has_an_effect() {
                 spec["edge"] = edge;
             }
         }
-        if path.starts_with("/database/managed/group") {
+        if path.starts_with("/database/managed/group")
+            || path.starts_with("/backup/bucket")
+            || path.starts_with("/database/managed/restore/bucket")
+        {
             spec = grouped();
         }
         // The operator's decisions depend on it, and no object.
         if path == "/database/managed/group/divergence" {
+            continue;
+        }
+        // The generated Secret has it, whose values are in no object.
+        if path == "/database/managed/restore/shopKeySecretName" {
             continue;
         }
         // An autoscaler stands in the place of the number.

@@ -15,7 +15,8 @@ use tokio::task::JoinHandle;
 ///
 /// What becomes of a pod is in the images of its containers: one whose name has `missing` in it cannot be fetched; a pod that
 /// migrates fails where the name has `broken` in it, and else ends well; what has `crashing` in it ends again and again; all others
-/// become ready.
+/// become ready. A container that backs up or restores ends with the report that its program would leave; where the program comes
+/// from an image whose name has `bad` in it, it finds what it restores for trial to be bad.
 #[derive(Debug)]
 pub struct Kubelet {
     task: JoinHandle<()>,
@@ -125,6 +126,18 @@ fn status(pod: &Pod, address: u32) -> Value {
             true,
         )
     };
+    let bad = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .any(|container| image(container).contains("bad"));
+    let (phase, state) = match containers
+        .clone()
+        .find(|container| container.name == "backup")
+    {
+        Some(container) if phase != "Pending" => report(container, bad),
+        _ => (phase, state),
+    };
     let statuses: Vec<Value> = containers
         .map(|container| {
             json!({
@@ -136,6 +149,17 @@ fn status(pod: &Pod, address: u32) -> Value {
                 "restartCount": 0,
                 "state": state,
             })
+        })
+        .collect();
+    let begun: Vec<Value> = spec
+        .init_containers
+        .iter()
+        .flatten()
+        .filter(|container| container.name == "restore")
+        .map(|container| {
+            let first = pod.metadata.name.as_deref().is_some_and(|name| name.ends_with("-0"));
+            let words = if first { report(container, false).1 } else { json!({"terminated": {"exitCode": 0, "message": "{}"}}) };
+            json!({"name": container.name, "image": image(container), "imageID": "", "ready": true, "restartCount": 0, "state": words})
         })
         .collect();
     let truth = if ready { "True" } else { "False" };
@@ -151,6 +175,7 @@ fn status(pod: &Pod, address: u32) -> Value {
         ),
         "startTime": "2026-01-01T00:00:00Z",
         "containerStatuses": statuses,
+        "initContainerStatuses": begun,
         "conditions": [
             condition("PodScheduled", "True"),
             condition("Initialized", "True"),
@@ -158,4 +183,36 @@ fn status(pod: &Pod, address: u32) -> Value {
             condition("Ready", truth),
         ],
     })
+}
+
+/// The last words of a container of backups.
+fn report(container: &k8s_openapi::api::core::v1::Container, bad: bool) -> (&'static str, Value) {
+    let verb = container.args.iter().flatten().next().map(String::as_str);
+    let backup = "20260101T000000Z-0011aabb";
+    let gtid = "6f1c2b9e-0000-4000-8000-0000000000aa:1-5";
+    let (code, words) = match verb {
+        Some("take") => (
+            0,
+            json!({"backup": backup, "takenAt": jiff::Timestamp::now().to_string(), "bytes": 1000, "storedBytes": 300, "gtid": gtid}),
+        ),
+        Some("verify") if bad => (
+            3,
+            json!({"backup": backup, "passed": false, "message": "the restored tables differ: panono.orders"}),
+        ),
+        Some("verify") => (
+            0,
+            json!({"backup": backup, "passed": true, "gtid": gtid, "tables": 40, "restoreSeconds": 411.2}),
+        ),
+        Some("restore") if bad => (1, json!({"message": "the archive reaches 2026 only"})),
+        _ => (
+            0,
+            json!({"backup": backup, "gtid": gtid, "tables": 40, "restoreSeconds": 3.5}),
+        ),
+    };
+    let phase = if code == 0 { "Succeeded" } else { "Failed" };
+    let reason = if code == 0 { "Completed" } else { "Error" };
+    (
+        phase,
+        json!({"terminated": {"exitCode": code, "reason": reason, "message": words.to_string(), "finishedAt": "2026-01-01T00:00:01Z"}}),
+    )
 }

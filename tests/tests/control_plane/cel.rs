@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Client, CustomResourceExt as _};
-use panono_crds::{Shop, ShopAction};
+use panono_crds::{Shop, ShopAction, ShopBackup, ShopRestore};
 use panono_tests::control_plane::namespace;
 use serde_json::{Value, json};
 
@@ -130,6 +130,59 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             ]),
         ),
         (
+            "give exactly one of backup.bucket and backup.volume",
+            with(&[("/backup/volume/size", json!("1Gi"))]),
+            with(&[
+                ("/backup/volume/size", json!("1Gi")),
+                (
+                    "/backup/bucket",
+                    json!({"url": "s3://b", "secretName": "s"}),
+                ),
+            ]),
+        ),
+        (
+            "a schedule is minute, hour, day of the month, month and day of the week in UTC",
+            with(&[
+                ("/backup/volume/size", json!("1Gi")),
+                ("/backup/schedule", json!("*/15 1-5,8 1 * 0")),
+            ]),
+            with(&[
+                ("/backup/volume/size", json!("1Gi")),
+                ("/backup/verification/schedule", json!("0 5 * * *  ; x")),
+            ]),
+        ),
+        (
+            "backups are of managed databases",
+            with(&[("/backup/volume/size", json!("1Gi"))]),
+            with(&[
+                ("/backup/volume/size", json!("1Gi")),
+                ("/database/external/secretName", json!("db")),
+                ("/database/managed", Value::Null),
+            ]),
+        ),
+        (
+            "a volume for backups of a database of several members",
+            with(&[
+                ("/database/managed/members", json!(3)),
+                (
+                    "/backup/volume",
+                    json!({"size": "1Gi", "accessMode": "ReadWriteMany"}),
+                ),
+            ]),
+            with(&[
+                ("/database/managed/members", json!(3)),
+                ("/backup/volume/size", json!("1Gi")),
+            ]),
+        ),
+        (
+            "give exactly one of restore.bucket and restore.volume",
+            with(&[(
+                "/database/managed/restore",
+                json!({"volume": {"claimName": "old"}, "keySecretName": "key"}),
+            )]),
+            with(&[("/database/managed/restore", json!({"keySecretName": "key"}))]),
+        ),
+        (
             "an even number of members survives no more losses than one less",
             with(&[("/database/managed/members", json!(5))]),
             with(&[("/database/managed/members", json!(4))]),
@@ -215,6 +268,10 @@ fn every_rule_accepts_and_refuses() {
             ("/paused", json!(true)),
             ("/database/managed/storage/size", json!("1Gi")),
             ("/media/volume/size", json!("1Gi")),
+            (
+                "/backup",
+                json!({"volume": {"size": "1Gi"}, "keySecretName": "key"}),
+            ),
         ]);
         create(client, &namespace, &"b".repeat(40), bucket).await?;
         let shop = "b".repeat(40);
@@ -224,8 +281,20 @@ fn every_rule_accepts_and_refuses() {
                 json!({"spec": {"database": {"managed": null, "external": {"secretName": "db"}}}}),
             ),
             (
+                "a database begins from a backup when it is made, and only then",
+                json!({"spec": {"database": {"managed": {"restore": {"volume": {"claimName": "old"}, "keySecretName": "key"}}}}}),
+            ),
+            (
                 "the volume of a database cannot be changed",
                 json!({"spec": {"database": {"managed": {"storage": {"size": "2Gi"}}}}}),
+            ),
+            (
+                "the key of backups cannot be changed",
+                json!({"spec": {"backup": {"keySecretName": "other"}}}),
+            ),
+            (
+                "the volume of backups cannot be changed",
+                json!({"spec": {"backup": {"volume": {"size": "2Gi"}}}}),
             ),
             (
                 "the volume of pictures cannot be changed",
@@ -309,8 +378,15 @@ fn every_rule_accepts_and_refuses() {
             &mut seen,
         )?;
 
+        records(client, &namespace, &mut seen).await?;
+
         let mut all = BTreeSet::new();
-        for definition in [Shop::crd(), ShopAction::crd()] {
+        for definition in [
+            Shop::crd(),
+            ShopAction::crd(),
+            ShopBackup::crd(),
+            ShopRestore::crd(),
+        ] {
             rules(&serde_json::to_value(&definition)?, &mut all);
         }
         let untested: Vec<&String> = all
@@ -320,6 +396,68 @@ fn every_rule_accepts_and_refuses() {
         assert!(untested.is_empty(), "rules without a case: {untested:#?}");
         Ok(())
     });
+}
+
+/// Records of backups and restores.
+async fn records(client: &Client, namespace: &str, seen: &mut BTreeSet<String>) -> Result<()> {
+    let backups: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ShopBackup::api_resource());
+    let restores: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ShopRestore::api_resource());
+    let object = |kind: &str, name: &str, spec: Value| {
+        let object = json!({"apiVersion": "panono.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+        serde_json::from_value::<DynamicObject>(object).unwrap()
+    };
+    let parameters = PostParams::default();
+    let other = Patch::Merge(json!({"spec": {"shopName": "other"}}));
+    let good = object("ShopBackup", "good", json!({"shopName": "absent"}));
+    backups.create(&parameters, &good).await?;
+    refused(
+        backups.patch("good", &PatchParams::default(), &other).await,
+        "a backup cannot be changed",
+        seen,
+    )?;
+    let restore = |name: &str, more: Value| {
+        let mut spec = json!({"shopName": "absent"});
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        object("ShopRestore", name, spec)
+    };
+    let one = restore("good", json!({"trial": {"toTime": "2026-01-01T00:00:00Z"}}));
+    restores.create(&parameters, &one).await?;
+    refused(
+        restores
+            .patch("good", &PatchParams::default(), &other)
+            .await,
+        "a restore cannot be changed",
+        seen,
+    )?;
+    let both = restore("both", json!({"verify": {}, "trial": {}}));
+    refused(
+        restores.create(&parameters, &both).await,
+        "give exactly one of verify, trial and into",
+        seen,
+    )?;
+    let over = restore(
+        "over",
+        json!({"into": {"name": "absent", "url": "https://a.example.com"}}),
+    );
+    refused(
+        restores.create(&parameters, &over).await,
+        "nothing is restored over a Shop",
+        seen,
+    )?;
+    let gtid = "6f1c2b9e-0000-4000-8000-0000000000aa:5";
+    let both = restore(
+        "ends",
+        json!({"trial": {"toTime": "2026-01-01T00:00:00Z", "toGtid": gtid}}),
+    );
+    refused(
+        restores.create(&parameters, &both).await,
+        "give toTime or toGtid",
+        seen,
+    )
 }
 
 /// What is written without a rule: patterns, ranges, lengths, enumerations.
@@ -337,6 +475,15 @@ fn values_out_of_range_are_refused() {
             ("/web/databaseConnections", json!(1)),
             ("/release/image", json!("")),
             ("/database/managed/bufferPool", json!("lots")),
+            // Nothing is ever kept for no time at all.
+            (
+                "/backup",
+                json!({"volume": {"size": "1Gi"}, "retention": {"days": 0}}),
+            ),
+            (
+                "/backup",
+                json!({"volume": {"size": "1Gi"}, "retention": {"copies": 0}}),
+            ),
             ("/web/resources/requests/cpu", json!("half")),
         ]
         .into_iter()

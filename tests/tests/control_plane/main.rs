@@ -9,6 +9,7 @@
     clippy::indexing_slicing
 )]
 
+mod backups;
 mod bed;
 mod cel;
 mod charts;

@@ -14,7 +14,7 @@ use panono_tests::control_plane::{ControlPlane, Gateway, Kubelet, Operator, name
 use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 
-use super::bed::{LIMIT, alone, change, create, reason, shops, spec, with};
+use super::bed::{LIMIT, alone, change, create, reason, shops, with};
 use super::charts::helm;
 
 /// Of the release `rights`.
@@ -111,11 +111,30 @@ fn the_charts_role_is_enough_and_no_more() {
         let everything = with(&[
             ("/exposure/ingress", json!({})),
             ("/web/autoscaling/maxReplicas", json!(4)),
+            ("/backup/volume/size", json!("1Gi")),
         ]);
         create(&client, &shop_namespace, "demo", everything).await?;
         reason(&client, &shop_namespace, "demo", "Serving").await?;
+        let backups: Api<panono_crds::ShopBackup> =
+            Api::namespaced(client.clone(), &shop_namespace);
+        wait_until("the first backup", LIMIT, async || {
+            let first = backups.get("demo-first").await.ok()?;
+            let phase = first.status?.phase;
+            (phase == panono_crds::WorkPhase::Succeeded).then_some(())
+        })
+        .await?;
+        // Into a Shop that the operator makes.
+        apply(&client, &json!({"apiVersion": "panono.dev/v1alpha1", "kind": "ShopRestore", "metadata": {"name": "again", "namespace": shop_namespace},
+            "spec": {"shopName": "demo", "into": {"name": "again", "url": "https://again.example.com"}}})).await?;
+        let restores: Api<panono_crds::ShopRestore> =
+            Api::namespaced(client.clone(), &shop_namespace);
+        wait_until("the new Shop", LIMIT, async || {
+            let phase = restores.get("again").await.ok()?.status?.phase;
+            (phase == panono_crds::WorkPhase::Succeeded).then_some(())
+        })
+        .await?;
         // Less, so that things are deleted.
-        change(&client, &shop_namespace, "demo", json!({"exposure": null, "edge": {"managed": null, "none": {}}, "web": {"autoscaling": null}})).await?;
+        change(&client, &shop_namespace, "demo", json!({"exposure": null, "backup": null, "edge": {"managed": null, "none": {}}, "web": {"autoscaling": null}})).await?;
         reason(&client, &shop_namespace, "demo", "Serving").await?;
         for kind in ["Restart", "Rotate"] {
             let spec = if kind == "Restart" {
@@ -173,7 +192,6 @@ fn the_charts_role_is_enough_and_no_more() {
                 .patch("demo", &PatchParams::default(), &patch)
                 .await,
         )?;
-        denied("making a Shop", create_as(&limited, &shop_namespace).await)?;
         denied(
             "deleting a Shop",
             shops(&limited, &shop_namespace)
@@ -187,6 +205,12 @@ fn the_charts_role_is_enough_and_no_more() {
             pods.delete_collection(&DeleteParams::default(), &ListParams::default())
                 .await,
         )?;
+        denied(
+            "changing a record",
+            backups_as(&limited, &shop_namespace)
+                .patch("demo-first", &PatchParams::default(), &patch)
+                .await,
+        )?;
         denied("reading a log", pods.logs("x", &Default::default()).await)?;
         let nodes: Api<k8s_openapi::api::core::v1::Node> = Api::all(limited.clone());
         denied("reading nodes", nodes.list(&ListParams::default()).await)?;
@@ -198,10 +222,6 @@ fn the_charts_role_is_enough_and_no_more() {
     });
 }
 
-async fn create_as(client: &Client, namespace: &str) -> Result<panono_crds::Shop, Error> {
-    let object = json!({"apiVersion": "panono.dev/v1alpha1", "kind": "Shop", "metadata": {"name": "other"}, "spec": spec()});
-    let shop: panono_crds::Shop = serde_json::from_value(object).unwrap();
-    shops(client, namespace)
-        .create(&PostParams::default(), &shop)
-        .await
+fn backups_as(client: &Client, namespace: &str) -> Api<panono_crds::ShopBackup> {
+    Api::namespaced(client.clone(), namespace)
 }

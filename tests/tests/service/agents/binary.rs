@@ -1,13 +1,20 @@
-//! The agent's program runs in images that it was not built for.
+//! The programs of agents and of backups run in images that they were not built for.
 
 use panono_tests::agents::program;
+use panono_tests::tools;
 
 /// The newest minor version of glibc 2 that images of MySQL are sure to have.
 const NEWEST: u32 = 34;
 
 #[test]
-fn it_needs_no_newer_system_library_than_images_of_mysql_have() {
-    let bytes = std::fs::read(program().unwrap()).unwrap();
+fn they_need_no_newer_system_library_than_images_of_mysql_have() {
+    for program in [program().unwrap(), tools::beside("panono-backup").unwrap()] {
+        old_enough(&program);
+    }
+}
+
+fn old_enough(program: &std::path::Path) {
+    let bytes = std::fs::read(program).unwrap();
     let mark = b"GLIBC_2.";
     let mut versions: Vec<u32> = bytes
         .windows(mark.len() + 3)
@@ -29,13 +36,14 @@ fn it_needs_no_newer_system_library_than_images_of_mysql_have() {
     );
     assert!(
         versions.iter().all(|version| *version <= NEWEST),
-        "the program needs glibc 2.{}",
+        "{} needs glibc 2.{}",
+        program.display(),
         versions.last().unwrap()
     );
 }
 
 #[test]
-fn it_installs_itself() {
+fn they_install_themselves() {
     let folder = panono_tests::process::Folder::new("install").unwrap();
     let status = std::process::Command::new(program().unwrap())
         .arg("install")
@@ -48,4 +56,16 @@ fn it_installs_itself() {
         .output()
         .unwrap();
     assert!(String::from_utf8_lossy(&said.stdout).starts_with("panono-agent "));
+
+    let status = std::process::Command::new(tools::beside("panono-backup").unwrap())
+        .arg("install")
+        .arg(format!("--folder={}", folder.path().display()))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let said = std::process::Command::new(folder.path().join("panono-backup"))
+        .arg("--version")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&said.stdout).starts_with("panono-backup "));
 }

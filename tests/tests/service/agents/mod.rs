@@ -8,6 +8,7 @@ mod outage;
 mod partition;
 mod planned;
 mod quarantine;
+mod restored;
 mod rotation;
 mod shop;
 

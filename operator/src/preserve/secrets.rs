@@ -1,0 +1,172 @@
+//! The Secrets of backups: the key, which is made once and never anew, and the password of the account.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::api::DynamicObject;
+use panono_crds::{DeletionPolicy, Reason, ShopStatus};
+use rand::distr::{Alphanumeric, SampleString as _};
+use serde_json::{Value, json};
+
+use crate::cluster::Cluster;
+use crate::desired::backup::{ACCOUNT, KEY, PART, initial_statements};
+use crate::failure::Failure;
+use crate::names::SHOP_LABEL;
+use crate::object::{Kind, insert};
+use crate::validate::ValidatedShop;
+
+/// The manager of the Secrets' values, which is not the one that applies objects.
+const MANAGER: &str = "panono-operator-credentials";
+
+/// How often the password was made.
+const GENERATION: &str = "panono.dev/generation";
+
+/// The request for which it was made last.
+const REQUEST: &str = "panono.dev/rotated-by";
+
+/// Makes sure that there are a key and a password. Says how often the password was made. It is made anew for `request`, the identity
+/// of an action, where a server alone takes it at its next start.
+///
+/// # Errors
+/// When a name is taken, a key with which backups were made is gone, or the API server does not do it.
+pub async fn ensure(
+    cluster: &Cluster,
+    shop: &ValidatedShop,
+    status: &ShopStatus,
+    request: Option<&str>,
+) -> Result<i64, Failure> {
+    let Some(backup) = &shop.spec.backup else {
+        return Ok(0);
+    };
+    if backup.key_secret_name.is_none() {
+        let used = status
+            .backup
+            .as_ref()
+            .is_some_and(|backup| backup.last.is_some());
+        key(cluster, shop, used).await?;
+    }
+    let request = request.filter(|_| !shop.spec.database.is_group());
+    account(cluster, shop, request).await
+}
+
+async fn found(
+    cluster: &Cluster,
+    shop: &ValidatedShop,
+    suffix: &str,
+) -> Result<Option<DynamicObject>, Failure> {
+    let owner = &shop.owner;
+    let name = owner.with(suffix);
+    let found = cluster.get(Kind::Secret, &owner.namespace, &name).await?;
+    let foreign = found.as_ref().is_some_and(|found| {
+        let labels = found.metadata.labels.as_ref();
+        labels.and_then(|labels| labels.get(SHOP_LABEL)) != Some(&owner.name)
+    });
+    if foreign {
+        return Err(Failure::of(
+            Reason::NameTaken,
+            format!(
+                "Secret {name:?} exists and is not of this Shop: rename it, or give the Shop another name"
+            ),
+        ));
+    }
+    Ok(found)
+}
+
+fn has(found: &DynamicObject, key: &str) -> bool {
+    found
+        .data
+        .pointer(&format!("/data/{}", key.replace('/', "~1")))
+        .and_then(Value::as_str)
+        .is_some_and(|value| !value.is_empty())
+}
+
+/// The key is never made a second time: with another one nothing that is at the target can be read.
+async fn key(cluster: &Cluster, shop: &ValidatedShop, used: bool) -> Result<(), Failure> {
+    let name = shop.owner.with(KEY);
+    match found(cluster, shop, KEY).await? {
+        Some(found) if has(&found, "key") => Ok(()),
+        Some(_) => Err(Failure::of(
+            Reason::SecretIncomplete,
+            format!(
+                "Secret {name:?} has no value for the key \"key\" any longer: put it back from the copy that you keep. A new one could not read what is there"
+            ),
+        )),
+        None if used => Err(Failure::of(
+            Reason::SecretMissing,
+            format!(
+                "Secret {name:?} is gone, with which backups were made: put it back from the copy that you keep. To begin anew, take spec.backup away and give it again with another target"
+            ),
+        )),
+        None => {
+            let bytes: [u8; 32] = rand::random();
+            let key: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let content = json!({"type": "Opaque", "data": {"key": STANDARD.encode(key)}});
+            let object = shop
+                .owner
+                .kept_object(Kind::Secret, name.clone(), PART, content);
+            appeared(&name, cluster.create(MANAGER, &object).await?).map(drop)
+        }
+    }
+}
+
+fn appeared(name: &str, made: Option<DynamicObject>) -> Result<DynamicObject, Failure> {
+    made.ok_or_else(|| {
+        Failure::of(
+            Reason::Applying,
+            format!("Secret {name} appeared meanwhile"),
+        )
+    })
+}
+
+async fn account(
+    cluster: &Cluster,
+    shop: &ValidatedShop,
+    request: Option<&str>,
+) -> Result<i64, Failure> {
+    let owner = &shop.owner;
+    let name = owner.with(ACCOUNT);
+    let found = found(cluster, shop, ACCOUNT).await?;
+    let note =
+        |found: &DynamicObject, note: &str| found.metadata.annotations.as_ref()?.get(note).cloned();
+    let before = found
+        .as_ref()
+        .and_then(|found| note(found, GENERATION)?.parse().ok());
+    if let Some(found) = &found {
+        let asked = request.is_some_and(|request| note(found, REQUEST).as_deref() != Some(request));
+        if has(found, "password") && has(found, "init.sql") && !asked {
+            return Ok(before.unwrap_or(1));
+        }
+    }
+    let generation = before.unwrap_or(0_i64).saturating_add(1);
+    let password = Alphanumeric.sample_string(&mut rand::rng(), 32);
+    let data = BTreeMap::from([
+        ("init.sql", STANDARD.encode(initial_statements(&password))),
+        ("password", STANDARD.encode(&password)),
+    ]);
+    let mut notes = json!({GENERATION: generation.to_string()});
+    if let Some(request) = request {
+        insert(&mut notes, REQUEST, request);
+    }
+    let Some(mut found) = found else {
+        let content = json!({"type": "Opaque", "data": data});
+        let mut object = match shop.spec.deletion_policy {
+            DeletionPolicy::Retain => owner.kept_object(Kind::Secret, name.clone(), PART, content),
+            DeletionPolicy::Delete => owner.object(Kind::Secret, name.clone(), PART, content),
+        };
+        if let Some(metadata) = object.body.get_mut("metadata") {
+            insert(metadata, "annotations", notes);
+        }
+        appeared(&name, cluster.create(MANAGER, &object).await?)?;
+        return Ok(generation);
+    };
+    insert(&mut found.data, "data", json!(data));
+    let annotations = found.metadata.annotations.get_or_insert_default();
+    for (note, text) in notes.as_object().into_iter().flatten() {
+        let text = text.as_str().unwrap_or_default();
+        annotations.insert(note.clone(), text.to_owned());
+    }
+    found.metadata.managed_fields = None;
+    cluster.replace(MANAGER, Kind::Secret, &found).await?;
+    Ok(generation)
+}
