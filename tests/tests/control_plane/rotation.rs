@@ -110,7 +110,7 @@ fn passwords_settings_and_gaps_of_a_group_whose_operator_is_killed_at_each_phase
             members.problems(&namespace, "demo")
         );
         let rotations: Vec<(i64, bool)> = members
-            .told()
+            .told(&namespace, "demo")
             .into_iter()
             .filter_map(|(_, verb)| match verb {
                 Verb::RotatePasswords {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use panono_shop::admin::store_token;
 use panono_shop::admin::token::Scope;
+use panono_shop::web::private::cookie::Cookies;
 use panono_shop::web::public::api::description;
 use panono_tests::market::{GOOD_CARD, Market, PRICE, SHIPPING};
 use panono_tests::routes::{Route, mounted};
@@ -37,7 +38,8 @@ fn demand(operation: &Value) -> Demand {
 
 /// Every described route outside the catalogue, whose answers are public.
 fn described() -> BTreeMap<Route, Demand> {
-    let document = serde_json::to_value(description()).unwrap();
+    let document =
+        serde_json::to_value(description(Cookies::for_origin("https://shop.example"))).unwrap();
     let mut routes = BTreeMap::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
