@@ -297,7 +297,7 @@ mod tests {
             to: "demo-database-1".to_owned(),
             write_gap_ms: gap,
         };
-        let labels = r#"{namespace="shops",shop="demo"}"#;
+        let labels = r#"{shop_namespace="shops",shop_name="demo"}"#;
         let says = |line: &str| {
             let text = metrics.text(1, 0);
             assert!(text.contains(line), "no {line} in\n{text}");
