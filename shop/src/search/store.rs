@@ -136,9 +136,9 @@ pub(super) async fn hits(
         .fetch_all(connection)
         .await?;
     let all_seen = u32::try_from(rows.len()).is_ok_and(|rows| rows < candidates);
-    // InnoDB gives infinite ranks while it has no statistics of a new table; none of the others mean anything then.
-    let ranked = rows.iter().all(|row| row.2.is_finite());
-    let mut best: Vec<Hit> = rows
+    // Ranks mean something beside each other only, and nothing while InnoDB has no statistics of a new table: infinite ones.
+    let best = rows.iter().map(|row| row.2).fold(0.0, f64::max);
+    let mut hits: Vec<Hit> = rows
         .into_iter()
         .filter(|row| row.3 == query.locale.as_str())
         .filter_map(
@@ -146,7 +146,7 @@ pub(super) async fn hits(
                 let published_at = published_at?.unix_timestamp_nanos() / 1_000;
                 Some(Hit {
                     product_id,
-                    score: score(if ranked { text_rank } else { 1.0 }, query.part_in(&title)),
+                    score: score(text_rank, best, query.part_in(&title)),
                     price: price?,
                     published_at: i64::try_from(published_at).unwrap_or(i64::MAX),
                     band: AvailabilityBand::from_word(&band?).unwrap_or(AvailabilityBand::Out),
@@ -154,15 +154,21 @@ pub(super) async fn hits(
             },
         )
         .collect();
-    best.sort_by_key(|hit| (hit.place(Sort::Relevance), hit.product_id));
-    let more = !all_seen || best.len() > limit;
-    best.truncate(limit);
-    Ok(Hits { best, more })
+    hits.sort_by_key(|hit| (hit.place(Sort::Relevance), hit.product_id));
+    let more = !all_seen || hits.len() > limit;
+    hits.truncate(limit);
+    Ok(Hits { best: hits, more })
 }
 
-/// What is in the title counts five times. The rank of a word that is everywhere is nothing; the title counts even then.
-fn score(text_rank: f64, part_in_title: f64) -> f64 {
-    (text_rank + 0.001) * (1.0 + 4.0 * part_in_title)
+/// How well a product is found, 0 to 5: what is in the title counts four times as much as all that is in its text. The rank of a word
+/// that is everywhere is nothing; the title counts even then.
+fn score(text_rank: f64, best: f64, part_in_title: f64) -> f64 {
+    let rank = if best > 0.0 && best.is_finite() {
+        text_rank / best
+    } else {
+        0.0
+    };
+    rank + 4.0 * part_in_title
 }
 
 /// The facet values of products given as a JSON list of ids.

@@ -42,7 +42,12 @@ async fn a_lost_primary_is_replaced_and_an_empty_server_never_takes_its_place() 
         .with_cache(&url)
         .with("PANONO_CACHE_SENTINELS", &sentinels);
     environment.run(&["migrate"]).await.unwrap();
-    environment.run(&["check"]).await.unwrap();
+    // It asks every member of the database once, which may be busy.
+    wait_until("the settings to be found good", GUARD, async || {
+        environment.run(&["check"]).await
+    })
+    .await
+    .unwrap();
     let shops = [
         environment.serve().await.unwrap(),
         environment.serve().await.unwrap(),
