@@ -28,7 +28,7 @@ export REDISCLI_AUTH="$word" VALKEYCLI_AUTH="$word"
 ask() {
   at=$1
   shift
-  timeout 2 "$CLI" --no-auth-warning --raw -h "${at%:*}" -p "${at##*:}" "$@" 2>/dev/null
+  timeout 5 "$CLI" --no-auth-warning --raw -h "${at%:*}" -p "${at##*:}" "$@" 2>/dev/null
 }
 primary() {
   for sentinel in $SENTINELS; do
@@ -40,34 +40,54 @@ primary() {
 }
 "#;
 
-/// Starts a server. The rest of its settings follow as arguments.
+/// Starts a server. The rest of its settings follow as arguments. That others say nothing is no proof that they have nothing: it is
+/// taken for that only after half a minute. Its file comes from a pipe, because Sentinels make servers rewrite their files, and what a
+/// server was is not what it is to be when it starts again.
 const SERVER: &str = r#"
-others_have_something() {
+others() {
+  silent=
   for node in $NODES; do
     if [ "$node" != "$SELF" ]; then
-      keys=$(ask "$node" DBSIZE) || continue
+      keys=$(ask "$node" DBSIZE) || keys=
       case $keys in
-        ''|*[!0-9]*|0) ;;
-        *) return 0 ;;
+        0) ;;
+        ''|*[!0-9]*) silent=1 ;;
+        *) echo something; return ;;
       esac
     fi
   done
-  return 1
+  if [ -n "$silent" ]; then echo silence; else echo nothing; fi
 }
+unknown=0
+silent=0
 while :; do
   now=$(primary)
-  : "${now:=$FIRST}"
+  if [ -z "$now" ]; then
+    unknown=$((unknown + 1))
+    if [ "$unknown" -lt 5 ]; then sleep 1; continue; fi
+    now=$FIRST
+  fi
   if [ "$now" != "$SELF" ]; then
     (
       until ask "$SELF" INFO replication | grep -qE 'role:master|master_link_status:up'; do sleep 1; done
       ask "$SELF" CONFIG SET replica-priority 100
     ) &
-    exec "$PROGRAM" "$PASSWORD_FILE" "$@" --masterauth "$word" --replica-priority 0 --replicaof "${now%:*}" "${now##*:}"
+    exec "$PROGRAM" - "$@" --replica-priority 0 --replicaof "${now%:*}" "${now##*:}" <<END
+requirepass $word
+masterauth $word
+END
   fi
-  if ! others_have_something; then
-    exec "$PROGRAM" "$PASSWORD_FILE" "$@" --masterauth "$word"
+  case $(others) in
+    something) echo "empty, and taken for the primary: waiting until another one is" >&2 ;;
+    silence) silent=$((silent + 1)) ;;
+    nothing) silent=30 ;;
+  esac
+  if [ "$silent" -ge 30 ]; then
+    exec "$PROGRAM" - "$@" <<END
+requirepass $word
+masterauth $word
+END
   fi
-  echo "empty, and taken for the primary: waiting until another one is" >&2
   sleep 1
 done
 "#;
