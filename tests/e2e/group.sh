@@ -1,7 +1,7 @@
 # A shop with three database members, under faults and changes while somebody buys all the time. Part of tests/e2e.sh.
 name=lamps host=lamps.example.com
 
-# The Shop of manifests/highly-available.yaml, as small as a laptop's cluster needs it, with pictures on a volume.
+# The Shop of manifests/highly-available.yaml, as small as a laptop's cluster needs it, with pictures on a volume and without a bucket for backups.
 small='{"spec": {
   "payments": {"test": true},
   "web": {"autoscaling": {"minReplicas": 2, "maxReplicas": 3}, "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}},
@@ -9,7 +9,7 @@ small='{"spec": {
     "resources": {"requests": {"cpu": "100m", "memory": "768Mi"}, "limits": {"memory": "1280Mi"}}}},
   "cache": {"managed": {"memory": "64Mi"}},
   "edge": {"managed": {"replicas": 2, "memory": "64Mi"}},
-  "media": {"bucket": null, "volume": {"size": "1Gi"}}}}'
+  "media": {"bucket": null, "volume": {"size": "1Gi"}}, "backup": null}}'
 apply_shop() {
   awk 'BEGIN {RS = "---\n"} /kind: Shop/' manifests/highly-available.yaml | sed "s#image: .*panono-shop.*#image: $E2E_SHOP_IMAGE#" |
     kubectl patch --local -f - --type=merge -p "$small" -o yaml | k apply -f -
