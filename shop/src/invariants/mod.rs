@@ -7,7 +7,7 @@
 
 pub mod store;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -106,6 +106,8 @@ impl Report {
 pub const MOST_VIOLATIONS: usize = 1000;
 /// Rows of a range.
 const RANGE: u32 = 1000;
+/// How long a change of the primary is waited for.
+const PRIMARY_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs all checks on the primary.
 ///
@@ -118,6 +120,7 @@ pub async fn verify(db: &Db) -> Result<Report, DbError> {
         let mut low = check.walk.start();
         loop {
             // A connection for each range: the run may take long, and the primary may change meanwhile.
+            db.wait_for_primary(Instant::now() + PRIMARY_LIMIT).await?;
             let mut primary = db.primary().await?;
             let high = store::end_of_range(&mut primary.connection, check, &low, RANGE)
                 .await
