@@ -457,7 +457,7 @@ impl Drop for Abort {
 
 #[tracing::instrument(name = "reconcile", skip_all, fields(shop = %key))]
 async fn look(context: &Context, key: &ShopKey) -> Result<Looked, failure::Failure> {
-    reconcile(context, key).await
+    Box::pin(reconcile(context, key)).await
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ fn stateful_set(plan: &Plan<'_>, managed: &ManagedDatabase, settings: &str) -> V
         "volumeMounts": mounts,
     }));
     let backed_up = plan.shop.spec.backup.is_some();
-    let mut server_mounts = mounts.clone();
+    let mut server_mounts = mounts;
     if backed_up {
         pod.init_containers.push(json!({
             "name": "statements",

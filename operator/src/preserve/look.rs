@@ -293,7 +293,7 @@ async fn write_backup(
     mut backup: ShopBackup,
 ) -> Result<Arc<ShopBackup>, Failure> {
     let name = backup.metadata.name.clone().unwrap_or_default();
-    let body = status_of("ShopBackup", &name, json!(backup.status));
+    let body = status_of("ShopBackup", &name, &json!(backup.status));
     let resource = ShopBackup::api_resource();
     let written = scribe
         .cluster
@@ -313,7 +313,7 @@ async fn write_restore(
     mut restore: ShopRestore,
 ) -> Result<Arc<ShopRestore>, Failure> {
     let name = restore.metadata.name.clone().unwrap_or_default();
-    let body = status_of("ShopRestore", &name, json!(restore.status));
+    let body = status_of("ShopRestore", &name, &json!(restore.status));
     let resource = ShopRestore::api_resource();
     let written = scribe
         .cluster
@@ -327,7 +327,7 @@ async fn write_restore(
     Ok(restore)
 }
 
-fn status_of(kind: &str, name: &str, status: Value) -> Value {
+fn status_of(kind: &str, name: &str, status: &Value) -> Value {
     json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": kind,

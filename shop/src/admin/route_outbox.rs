@@ -49,9 +49,7 @@ pub async fn list(
     } = query.into_inner();
     let limit = limit(asked)?;
     if topic.as_deref().is_some_and(|topic| !is_topic(topic)) {
-        return Err(ApiError::new(Code::InvalidRequest)
-            .field("topic", TOPIC_FORM)
-            .into());
+        return Err(ApiError::new(Code::InvalidRequest).field("topic", TOPIC_FORM));
     }
     let list = Query::new("dead-letters", &topic);
     let before = list.after(after.as_deref())?.unwrap_or(i64::MAX);
