@@ -42,6 +42,8 @@ tidy() {
       -o custom-columns=AT:.lastTimestamp,OBJECT:.involvedObject.name,REASON:.reason,MESSAGE:.message | tail -30 || true
     kubectl -n "$shop" get shop -o jsonpath='{range .items[*]}{.status}{"\n"}{end}' || true
     kubectl -n "$shop" logs -l panono.dev/component=database --prefix --tail=400 | grep -v '\[System\]\|\[Warning\]' | tail -60 || true
+    tail -5 "$work/refused" 2>/dev/null || true
+    kubectl -n "$shop" logs -l panono.dev/component=web --prefix --tail=200 | grep -E '"(ERROR|WARN)"' | tail -20 || true
     kubectl -n "$system" logs -l app.kubernetes.io/name=panono-operator --tail=30 || true
   fi
   "$helm" uninstall e2e --namespace "$system" >/dev/null 2>&1 || true

@@ -17,6 +17,8 @@ mod number {
     pub const OFFLINE_MODE: u16 = 3032;
     /// The member hands the primary's role over, and refuses every statement until it has (MySQL 8.4 "group_replication_set_as_primary").
     pub const HANDING_OVER: u16 = 4094;
+    /// `ER_BEFORE_DML_VALIDATION_ERROR`: a member says so of any table while it shuts down. Tables that groups refuse cannot be made.
+    pub const REFUSED_BY_GROUP: u16 = 3098;
     /// `ER_RUN_HOOK_ERROR`: group replication refused the commit
     pub const HOOK_FAILED: u16 = 3100;
     /// `ER_TRANSACTION_ROLLBACK_DURING_COMMIT`: certification lost
@@ -118,6 +120,7 @@ fn of_server(number: u16) -> Failure {
         | number::READ_ONLY_MODE
         | number::OFFLINE_MODE
         | number::HANDING_OVER
+        | number::REFUSED_BY_GROUP
         | number::HOOK_FAILED
         | number::TOO_MANY_CONNECTIONS => Failure::Moved,
         number::SHUTDOWN | number::INTERRUPTED => Failure::Disconnected,
@@ -189,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_member_that_is_no_longer_the_primary_is_not_the_statements_fault() {
-        for number in [1290, 1836, 3032, 3100, 4094] {
+        for number in [1290, 1836, 3032, 3098, 3100, 4094] {
             assert_eq!(of_server(number), Failure::Moved, "{number}");
         }
         assert_eq!(of_server(1064), Failure::Permanent);
