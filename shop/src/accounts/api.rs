@@ -1,7 +1,7 @@
 //! The routes of accounts: `/api/v1/session`, `/api/v1/auth`, `/api/v1/me`.
 
 use actix_web::http::header;
-use actix_web::web::{self, Data, Json, Path, ServiceConfig};
+use actix_web::web::{self, Data, Path, ServiceConfig};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -16,6 +16,7 @@ use super::{privacy, settings, totp};
 use crate::cart::store as cart_store;
 use crate::storefront::i18n::Locale;
 use crate::web::error::{ApiError, Code, Problem};
+use crate::web::private::strict::JsonObject;
 use crate::web::private::{Answer, Customer, PrivateState, PublicId, SignedIn, Visitor, resource};
 
 type State = Data<PrivateState>;
@@ -312,7 +313,7 @@ pub async fn session(state: State, visitor: Visitor) -> Answer {
 
 /// Registers an e-mail address. The answer is the same whether it has an account or not; a mail says the rest.
 #[utoipa::path(post, path = "/api/v1/auth/register", tag = "account", request_body = RegisterBody, responses((status = 202, description = "a mail was sent"), (status = "default", body = Problem)), security(()))]
-pub async fn register(state: State, visitor: Visitor, body: Json<RegisterBody>) -> Answer {
+pub async fn register(state: State, visitor: Visitor, body: JsonObject<RegisterBody>) -> Answer {
     let form = Registration {
         email: &body.email,
         password: &body.password,
@@ -325,7 +326,7 @@ pub async fn register(state: State, visitor: Visitor, body: Json<RegisterBody>) 
 
 /// Verifies an e-mail address with the link of a mail.
 #[utoipa::path(post, path = "/api/v1/auth/verify", tag = "account", request_body = LinkBody, responses((status = 200, body = OpenedView), (status = 204, description = "the account moved to the address"), (status = "default", body = Problem)), security(()))]
-pub async fn verify(state: State, visitor: Visitor, body: Json<LinkBody>) -> Answer {
+pub async fn verify(state: State, visitor: Visitor, body: JsonObject<LinkBody>) -> Answer {
     match register::verify(&state, &visitor, &body.token, &body.password).await? {
         Verified::Opened(session) => Ok(opened(&state, &session)),
         Verified::Moved => Ok(HttpResponse::NoContent().finish()),
@@ -334,7 +335,7 @@ pub async fn verify(state: State, visitor: Visitor, body: Json<LinkBody>) -> Ans
 
 /// Signs in. A browser gets its session as a cookie.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "account", request_body = CredentialsBody, responses((status = 200, body = OpenedView), (status = "default", body = Problem)), security(()))]
-pub async fn login(state: State, visitor: Visitor, body: Json<CredentialsBody>) -> Answer {
+pub async fn login(state: State, visitor: Visitor, body: JsonObject<CredentialsBody>) -> Answer {
     let session = sign_in::sign_in(&state, &visitor, &body.email, &body.password).await?;
     Ok(opened(&state, &session))
 }
@@ -344,7 +345,7 @@ pub async fn login(state: State, visitor: Visitor, body: Json<CredentialsBody>) 
 pub async fn second_factor(
     state: State,
     visitor: Visitor,
-    body: Result<Json<CodeBody>, actix_web::Error>,
+    body: Result<JsonObject<CodeBody>, actix_web::Error>,
 ) -> Result<HttpResponse, actix_web::Error> {
     // Who has not begun to sign in is told that, whatever else is wrong.
     if visitor.session.is_none() {
@@ -367,14 +368,14 @@ pub async fn logout(state: State, visitor: Visitor) -> Answer {
 
 /// Asks for a link to choose a new password. The answer is the same whether the address has an account or not.
 #[utoipa::path(post, path = "/api/v1/auth/reset-request", tag = "account", request_body = EmailBody, responses((status = 202, description = "a mail was sent, if there is an account"), (status = "default", body = Problem)), security(()))]
-pub async fn reset_request(state: State, visitor: Visitor, body: Json<EmailBody>) -> Answer {
+pub async fn reset_request(state: State, visitor: Visitor, body: JsonObject<EmailBody>) -> Answer {
     register::ask_reset(&state, &visitor, &body.email).await?;
     Ok(HttpResponse::Accepted().finish())
 }
 
 /// Chooses a new password with the link of a mail. All sessions end.
 #[utoipa::path(post, path = "/api/v1/auth/reset", tag = "account", request_body = LinkBody, responses((status = 204, description = "changed"), (status = "default", body = Problem)), security(()))]
-pub async fn reset(state: State, visitor: Visitor, body: Json<LinkBody>) -> Answer {
+pub async fn reset(state: State, visitor: Visitor, body: JsonObject<LinkBody>) -> Answer {
     register::reset(&state, &visitor, &body.token, &body.password).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -387,7 +388,7 @@ pub async fn me(signed_in: SignedIn) -> Answer {
 
 /// Changes name and language.
 #[utoipa::path(patch, path = "/api/v1/me", tag = "account", request_body = ProfileBody, responses((status = 200, body = CustomerView), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn patch_me(state: State, signed_in: SignedIn, body: Json<ProfileBody>) -> Answer {
+pub async fn patch_me(state: State, signed_in: SignedIn, body: JsonObject<ProfileBody>) -> Answer {
     let customer = signed_in.0;
     let name = body.name.as_deref().unwrap_or(&customer.name);
     let tag = body.locale.as_deref().unwrap_or(&customer.locale);
@@ -403,7 +404,11 @@ pub async fn patch_me(state: State, signed_in: SignedIn, body: Json<ProfileBody>
 
 /// Asks to move the account to another e-mail address; a link is mailed there.
 #[utoipa::path(post, path = "/api/v1/me/email", tag = "account", request_body = CredentialsBody, responses((status = 202, description = "a mail was sent"), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn move_me(state: State, signed_in: SignedIn, body: Json<CredentialsBody>) -> Answer {
+pub async fn move_me(
+    state: State,
+    signed_in: SignedIn,
+    body: JsonObject<CredentialsBody>,
+) -> Answer {
     settings::ask_email(&state, signed_in.0.id, &body.email, &body.password).await?;
     Ok(HttpResponse::Accepted().finish())
 }
@@ -414,7 +419,7 @@ pub async fn put_password(
     state: State,
     visitor: Visitor,
     signed_in: SignedIn,
-    body: Json<PasswordBody>,
+    body: JsonObject<PasswordBody>,
 ) -> Answer {
     let passwords = (body.password.as_str(), body.new_password.as_str());
     let token =
@@ -460,7 +465,11 @@ pub async fn end_session(state: State, signed_in: SignedIn, id: Path<PublicId>) 
 
 /// Makes a secret for an app, to be confirmed with a first code.
 #[utoipa::path(post, path = "/api/v1/me/totp", tag = "account", request_body = ConfirmBody, responses((status = 201, body = EnrolmentView), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn begin_totp(state: State, signed_in: SignedIn, body: Json<ConfirmBody>) -> Answer {
+pub async fn begin_totp(
+    state: State,
+    signed_in: SignedIn,
+    body: JsonObject<ConfirmBody>,
+) -> Answer {
     let enrolment = settings::begin_totp(&state, signed_in.0.id, &body.password).await?;
     Ok(HttpResponse::Created().json(EnrolmentView {
         qr_code: totp::qr_code(&enrolment.uri),
@@ -471,21 +480,25 @@ pub async fn begin_totp(state: State, signed_in: SignedIn, body: Json<ConfirmBod
 
 /// Turns the second factor on with a first code.
 #[utoipa::path(put, path = "/api/v1/me/totp", tag = "account", request_body = CodeBody, responses((status = 200, body = RecoveryCodes), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn confirm_totp(state: State, signed_in: SignedIn, body: Json<CodeBody>) -> Answer {
+pub async fn confirm_totp(state: State, signed_in: SignedIn, body: JsonObject<CodeBody>) -> Answer {
     let recovery_codes = settings::confirm_totp(&state, signed_in.0.id, &body.code).await?;
     Ok(HttpResponse::Ok().json(RecoveryCodes { recovery_codes }))
 }
 
 /// Turns the second factor off.
 #[utoipa::path(post, path = "/api/v1/me/totp/removal", tag = "account", request_body = ConfirmBody, responses((status = 204, description = "off"), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn end_totp(state: State, signed_in: SignedIn, body: Json<ConfirmBody>) -> Answer {
+pub async fn end_totp(state: State, signed_in: SignedIn, body: JsonObject<ConfirmBody>) -> Answer {
     settings::end_totp(&state, signed_in.0.id, &body.password, &body.code).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
 /// Replaces the recovery codes.
 #[utoipa::path(post, path = "/api/v1/me/recovery-codes", tag = "account", request_body = ConfirmBody, responses((status = 200, body = RecoveryCodes), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn recovery_codes(state: State, signed_in: SignedIn, body: Json<ConfirmBody>) -> Answer {
+pub async fn recovery_codes(
+    state: State,
+    signed_in: SignedIn,
+    body: JsonObject<ConfirmBody>,
+) -> Answer {
     let recovery_codes =
         settings::new_recovery_codes(&state, signed_in.0.id, &body.password).await?;
     Ok(HttpResponse::Ok().json(RecoveryCodes { recovery_codes }))
@@ -504,7 +517,11 @@ pub async fn addresses(state: State, signed_in: SignedIn) -> Answer {
 
 /// Puts an address into the book.
 #[utoipa::path(post, path = "/api/v1/me/addresses", tag = "account", request_body = AddressBody, responses((status = 201, body = AddressItem), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn add_address(state: State, signed_in: SignedIn, body: Json<AddressBody>) -> Answer {
+pub async fn add_address(
+    state: State,
+    signed_in: SignedIn,
+    body: JsonObject<AddressBody>,
+) -> Answer {
     let customer = signed_in.0.id;
     let row = settings::put_address(&state, customer, None, &body.address, body.default).await?;
     let id = settings::outside_id(&state.keys, "address", row);
@@ -518,7 +535,7 @@ pub async fn put_address(
     state: State,
     signed_in: SignedIn,
     id: Path<PublicId>,
-    body: Json<AddressBody>,
+    body: JsonObject<AddressBody>,
 ) -> Answer {
     let customer = signed_in.0.id;
     let row = settings::address(&state, customer, *id).await?.id;
@@ -550,7 +567,7 @@ pub async fn export(state: State, signed_in: SignedIn) -> Answer {
 
 /// Erases the account. Orders keep what accounting needs, and nothing that tells who placed them.
 #[utoipa::path(post, path = "/api/v1/me/erasure", tag = "account", request_body = ConfirmBody, responses((status = 204, description = "erased"), (status = "default", body = Problem)), security(("session" = [])))]
-pub async fn erase(state: State, signed_in: SignedIn, body: Json<ConfirmBody>) -> Answer {
+pub async fn erase(state: State, signed_in: SignedIn, body: JsonObject<ConfirmBody>) -> Answer {
     privacy::erase(&state, signed_in.0.id, &body.password, &body.code).await?;
     Ok(HttpResponse::NoContent()
         .append_header((header::SET_COOKIE, state.cookies.clear_session()))

@@ -9,6 +9,7 @@ use super::model::{CompleteBody, CompleteRequest, Completion};
 use super::{Checkout, page};
 use crate::idempotency::{self, REPLAYED};
 use crate::web::error::{ApiError, Code, Problem};
+use crate::web::private::strict::JsonObject;
 use crate::web::private::{Answer, Visitor, resource};
 
 /// Mounts the route and the pages of the checkout. The application must have a [`web::Data`] of [`Checkout`].
@@ -35,7 +36,7 @@ pub async fn post(
     visitor: Visitor,
     checkout: web::Data<Checkout>,
     id: web::Path<String>,
-    body: web::Json<CompleteBody>,
+    body: JsonObject<CompleteBody>,
 ) -> Answer {
     let key = idempotency::key_of(&request)?;
     let cart = id
@@ -47,7 +48,7 @@ pub async fn post(
             cart,
             customer: visitor.customer.map(|customer| customer.id),
             key,
-            body: body.into_inner(),
+            body: body.into_inner().0,
             ip: visitor.ip,
         },
     )

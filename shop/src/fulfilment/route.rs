@@ -15,6 +15,7 @@ use crate::idempotency::{self, Key, StoredAnswer};
 use crate::orders;
 use crate::orders::access::{LinkKey, Pass, not_found};
 use crate::web::error::{ApiError, Problem};
+use crate::web::private::strict::JsonObject;
 use crate::web::private::{Answer, PrivateState, Visitor};
 
 /// Most lines of a return.
@@ -139,14 +140,14 @@ pub async fn request_return(
     state: web::Data<PrivateState>,
     number: web::Path<String>,
     link: web::Query<LinkKey>,
-    body: web::Json<ReturnRequest>,
+    body: JsonObject<ReturnRequest>,
 ) -> Answer {
     let pass = Pass::of(&state.keys, &visitor, &number, &link)?;
     let key = Key::new(
         "return",
         pass.number.as_str(),
         idempotency::key_of(&request)?,
-        &body.0,
+        &body.0.0,
     );
     let wish = body.0.wish()?;
     let (answer, again) = request_of(&state, pass, wish, Some(key)).await?;

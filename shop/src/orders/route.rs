@@ -12,6 +12,7 @@ use super::{service, store};
 use crate::admin::page::{Page, Query, limit};
 use crate::admin::precondition::{IfMatch, entity_tag};
 use crate::web::error::{ApiError, Problem};
+use crate::web::private::strict::JsonObject;
 use crate::web::private::{Answer, PrivateState, SignedIn, Visitor, resource};
 
 /// A page of a list.
@@ -107,7 +108,7 @@ pub async fn patch(
     state: web::Data<PrivateState>,
     number: web::Path<String>,
     key: web::Query<LinkKey>,
-    body: web::Json<OrderEdit>,
+    body: JsonObject<OrderEdit>,
 ) -> Answer {
     let pass = Pass::of(&state.keys, &visitor, &number, &key)?;
     let if_match = match request.headers().contains_key(header::IF_MATCH) {
@@ -118,6 +119,6 @@ pub async fn patch(
         ),
         false => None,
     };
-    let whole = service::edit(&state.db, &pass, if_match, body.into_inner()).await?;
+    let whole = service::edit(&state.db, &pass, if_match, body.into_inner().0).await?;
     Ok(answer(&whole))
 }

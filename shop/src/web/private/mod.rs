@@ -11,6 +11,7 @@ pub mod guard;
 pub mod id;
 pub mod page;
 pub mod paths;
+pub mod strict;
 pub mod texts;
 pub mod visitor;
 
