@@ -16,8 +16,8 @@ use crate::names::{Owner, SHOP_LABEL};
 use crate::object::{Kind, insert};
 use crate::ownership::made_by_us;
 
-/// The manager of the Secret's values, which is not the one that applies objects.
-const MANAGER: &str = "panono-operator-credentials";
+/// The manager of values in Secrets, which is not the one that applies objects.
+pub(crate) const MANAGER: &str = "panono-operator-credentials";
 
 /// How often the passwords were made.
 const GENERATION: &str = "panono.dev/generation";
@@ -127,6 +127,46 @@ fn generation(found: &DynamicObject) -> i64 {
         .unwrap_or(1)
 }
 
+/// The Secret of a Shop with this suffix, if there is one.
+///
+/// # Errors
+/// When the name is taken by somebody else's, or the API server does not say.
+pub(crate) async fn own_secret(
+    cluster: &Cluster,
+    owner: &Owner,
+    suffix: &str,
+) -> Result<Option<DynamicObject>, Failure> {
+    let name = owner.with(suffix);
+    let found = cluster.get(Kind::Secret, &owner.namespace, &name).await?;
+    // Somebody may have changed its labels, which are put back later.
+    let foreign = found.as_ref().is_some_and(|found| {
+        let labels = found.metadata.labels.as_ref();
+        !made_by_us(found) && labels.and_then(|labels| labels.get(SHOP_LABEL)) != Some(&owner.name)
+    });
+    if foreign {
+        return Err(Failure::of(
+            Reason::NameTaken,
+            format!(
+                "Secret {name:?} exists and is not of this Shop: rename it, or give the Shop another name"
+            ),
+        ));
+    }
+    Ok(found)
+}
+
+/// What was made of a Secret, unless another one of its name appeared in between.
+///
+/// # Errors
+/// Then; it is tried again.
+pub(crate) fn appeared(name: &str, made: Option<DynamicObject>) -> Result<DynamicObject, Failure> {
+    made.ok_or_else(|| {
+        Failure::of(
+            Reason::Applying,
+            format!("Secret {name} appeared meanwhile"),
+        )
+    })
+}
+
 /// Makes sure that there are passwords, and makes them anew if `request`, the identity of an action, asks for it and they were
 /// not made for it already. Says how often they were made. The first time the shop's own key is that of the Secret `inherited`, where
 /// one is given: of a shop whose data this one begins from.
@@ -141,7 +181,7 @@ pub async fn ensure(
     inherited: Option<&str>,
 ) -> Result<i64, Failure> {
     let name = owner.with(CREDENTIALS);
-    let found = cluster.get(Kind::Secret, &owner.namespace, &name).await?;
+    let found = own_secret(cluster, owner, CREDENTIALS).await?;
     let Some(mut found) = found else {
         let mut new = secret(owner, owned, 1, request);
         if let Some(inherited) = inherited {
@@ -150,33 +190,9 @@ pub async fn ensure(
                 insert(data, SECRET_KEY, key);
             }
         }
-        let made = cluster.create(MANAGER, &new).await?;
-        return made.map_or_else(
-            || {
-                Err(Failure::of(
-                    Reason::Applying,
-                    format!("Secret {name} appeared meanwhile"),
-                ))
-            },
-            |made| Ok(generation(&made)),
-        );
+        let made = appeared(&name, cluster.create(MANAGER, &new).await?)?;
+        return Ok(generation(&made));
     };
-    // Somebody may have changed its labels, which are put back later.
-    let ours = made_by_us(&found)
-        || found
-            .metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(SHOP_LABEL))
-            == Some(&owner.name);
-    if !ours {
-        return Err(Failure::of(
-            Reason::NameTaken,
-            format!(
-                "Secret {name:?} exists and is not of this Shop: rename it, or give the Shop another name"
-            ),
-        ));
-    }
     let complete = KEYS.iter().all(|key| {
         found
             .data

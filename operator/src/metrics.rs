@@ -218,6 +218,7 @@ impl Metrics {
         let labels = OfShop::new(shop);
         self.failovers.remove(&labels);
         self.write_gap_ms.remove(&labels);
+        self.no_backups(shop);
     }
 
     /// Whether this process acts.
@@ -253,8 +254,7 @@ impl Metrics {
         }
     }
 
-    /// A Shop has no backups, or is gone.
-    pub fn no_backups(&self, shop: &ShopKey) {
+    fn no_backups(&self, shop: &ShopKey) {
         let of = OfShop::new(shop);
         for family in [
             &self.backup_fresh,

@@ -1,6 +1,6 @@
 //! The names of everything, in one place.
 
-use panono_crds::{Component, GROUP};
+use panono_crds::{Component, DeletionPolicy, GROUP};
 use serde_json::{Map, Value, json};
 
 use crate::object::{Kind, Object, ObjectKey};
@@ -90,6 +90,21 @@ impl Owner {
             );
         }
         object
+    }
+
+    /// An object that holds what cannot be made again: the policy says whether it goes with its Shop.
+    pub fn data_object(
+        &self,
+        policy: DeletionPolicy,
+        kind: Kind,
+        name: String,
+        part: &str,
+        content: Value,
+    ) -> Object {
+        match policy {
+            DeletionPolicy::Retain => self.kept_object(kind, name, part, content),
+            DeletionPolicy::Delete => self.object(kind, name, part, content),
+        }
     }
 
     /// An object that stays when its Shop goes.

@@ -83,7 +83,6 @@ pub async fn reconcile(context: &Context, key: &ShopKey) -> Result<Looked, Failu
             refuse_actions(context, key, &snapshot).await?;
             let why = format!("There is no Shop {:?} in this namespace", key.name);
             preserve::refuse(scribe(context, key), &snapshot, &why).await?;
-            context.metrics.no_backups(key);
             return Ok(Looked::Gone);
         }
         Some(Stored::Unreadable {

@@ -41,7 +41,8 @@ pub(super) async fn rotate(core: &Arc<Core>, generation: i64, discard_old: bool)
             ),
         });
     }
-    if if discard_old { only } else { set } < generation {
+    let done = if discard_old { only } else { set };
+    if done < generation {
         for (account, host, grants, require) in all(&config) {
             let secret = Secret::read(account)?;
             if host == "%" {

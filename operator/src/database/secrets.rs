@@ -21,13 +21,11 @@ use rcgen::{
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::credentials::{MANAGER, appeared, own_secret};
 use crate::desired::group::{ACCOUNTS, AUTHORITY, GENERATION_KEY, TLS, host, shop_key};
 use crate::failure::Failure;
-use crate::names::{Owner, SHOP_LABEL};
+use crate::names::Owner;
 use crate::object::{Kind, Object, digest, insert, short};
-
-/// The manager of the Secrets' values, which is not the one that applies objects.
-const MANAGER: &str = "panono-operator-credentials";
 
 const RENEW: &str = "panono.dev/renew-after";
 const ISSUER: &str = "panono.dev/authority";
@@ -207,28 +205,7 @@ struct Store<'a> {
 
 impl Store<'_> {
     async fn get(&self, suffix: &str) -> Result<Option<DynamicObject>, Failure> {
-        let name = self.owner.with(suffix);
-        let found = self
-            .cluster
-            .get(Kind::Secret, &self.owner.namespace, &name)
-            .await?;
-        let foreign = found.as_ref().is_some_and(|found| {
-            found
-                .metadata
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(SHOP_LABEL))
-                != Some(&self.owner.name)
-        });
-        if foreign {
-            return Err(Failure::of(
-                Reason::NameTaken,
-                format!(
-                    "Secret {name:?} exists and is not of this Shop: rename it, or give the Shop another name"
-                ),
-            ));
-        }
-        Ok(found)
+        own_secret(self.cluster, self.owner, suffix).await
     }
 
     /// Writes the values of a Secret, if it is still as it was found.
@@ -268,12 +245,7 @@ impl Store<'_> {
         if let Some(metadata) = object.body.get_mut("metadata") {
             insert(metadata, "annotations", annotations);
         }
-        self.cluster.create(MANAGER, &object).await?.ok_or_else(|| {
-            Failure::of(
-                Reason::Applying,
-                format!("Secret {name} appeared meanwhile"),
-            )
-        })
+        appeared(&name, self.cluster.create(MANAGER, &object).await?)
     }
 
     /// A new certificate of the members.

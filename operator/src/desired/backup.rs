@@ -4,9 +4,7 @@
 //! A backup runs in the server's image, because a clone needs the server's own version; the program comes from the operator's image
 //! by an init container. What is wanted now, and not by the schedule, runs as a Job with the same pod.
 
-use panono_crds::{
-    AccessMode, Backup, BackupBucket, Component, DeletionPolicy, ManagedDatabase, Mode,
-};
+use panono_crds::{AccessMode, Backup, BackupBucket, Component, ManagedDatabase, Mode};
 use panono_crds::{Resources, RestorePoint};
 use serde_json::{Value, json};
 
@@ -87,12 +85,8 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     let policy = plan.shop.spec.deletion_policy;
     // Their values are made once and are not among the fields that are applied.
     let opaque = || json!({"type": "Opaque"});
-    let mut objects = vec![match policy {
-        DeletionPolicy::Retain => {
-            owner.kept_object(Kind::Secret, owner.with(ACCOUNT), PART, opaque())
-        }
-        DeletionPolicy::Delete => owner.object(Kind::Secret, owner.with(ACCOUNT), PART, opaque()),
-    }];
+    let account = owner.with(ACCOUNT);
+    let mut objects = vec![owner.data_object(policy, Kind::Secret, account, PART, opaque())];
     if backup.key_secret_name.is_none() {
         // Backups outlive their shop, whatever becomes of its data.
         objects.push(owner.kept_object(Kind::Secret, owner.with(KEY), PART, opaque()));

@@ -1,6 +1,5 @@
 //! What others refer to: the service account, the generated passwords.
 
-use panono_crds::DeletionPolicy;
 use serde_json::json;
 
 use super::{CREDENTIALS, Plan};
@@ -17,9 +16,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     // Its values are made once and are not among the fields that are applied: no apply can ever change them.
     let name = owner.with(CREDENTIALS);
     let content = json!({"type": "Opaque"});
-    let credentials = match plan.shop.spec.deletion_policy {
-        DeletionPolicy::Retain => owner.kept_object(Kind::Secret, name, "shop", content),
-        DeletionPolicy::Delete => owner.object(Kind::Secret, name, "shop", content),
-    };
+    let policy = plan.shop.spec.deletion_policy;
+    let credentials = owner.data_object(policy, Kind::Secret, name, "shop", content);
     vec![account, credentials]
 }

@@ -192,15 +192,9 @@ fn secrets(plan: &Plan<'_>) -> Vec<Object> {
     [ACCOUNTS, TLS, AUTHORITY]
         .into_iter()
         .map(|suffix| {
+            let (policy, name) = (plan.shop.spec.deletion_policy, owner.with(suffix));
             let content = json!({"type": "Opaque"});
-            match plan.shop.spec.deletion_policy {
-                DeletionPolicy::Retain => {
-                    owner.kept_object(Kind::Secret, owner.with(suffix), "database", content)
-                }
-                DeletionPolicy::Delete => {
-                    owner.object(Kind::Secret, owner.with(suffix), "database", content)
-                }
-            }
+            owner.data_object(policy, Kind::Secret, name, "database", content)
         })
         .collect()
 }

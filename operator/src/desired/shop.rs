@@ -1,8 +1,6 @@
 //! The shop's own processes: the migration, web and workers, from the image of the release.
 
-use panono_crds::{
-    AccessMode, Autoscaling, CloudflarePlan, Component, DeletionPolicy, Edge, Mode, Spread, Tls,
-};
+use panono_crds::{AccessMode, Autoscaling, CloudflarePlan, Component, Edge, Mode, Spread, Tls};
 use serde_json::{Map, Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only, variable, variable_from_secret};
@@ -52,14 +50,8 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
         }
         let content = json!({"spec": claim});
         let name = owner.with("media");
-        objects.push(match spec.deletion_policy {
-            DeletionPolicy::Retain => {
-                owner.kept_object(Kind::PersistentVolumeClaim, name, "web", content)
-            }
-            DeletionPolicy::Delete => {
-                owner.object(Kind::PersistentVolumeClaim, name, "web", content)
-            }
-        });
+        let kind = Kind::PersistentVolumeClaim;
+        objects.push(owner.data_object(spec.deletion_policy, kind, name, "web", content));
     }
     let migrates = match plan.mode() {
         Mode::Running | Mode::Maintenance => plan.stage.database_ready,

@@ -270,11 +270,12 @@ fn pods_are_restricted_and_know_no_token() {
                 assert_eq!(security["allowPrivilegeEscalation"], json!(false));
                 assert_eq!(security["capabilities"]["drop"], json!(["ALL"]));
                 assert!(container["resources"]["limits"]["memory"].is_string());
-                // The words of a script are no arguments that others on the node see.
-                if container["command"][0] == "sh" && container["command"][1] == "-c" {
-                    continue;
+                let mut command = container["command"].clone();
+                // The text of a script names files and variables; what it is given has no secret either.
+                if command[0] == "sh" {
+                    command[2].take();
                 }
-                let words = format!("{}{}", container["command"], container["args"]);
+                let words = format!("{command}{}", container["args"]);
                 assert!(
                     !words.contains("password") && !words.contains("requirepass"),
                     "{words}"

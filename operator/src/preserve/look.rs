@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::CustomResourceExt as _;
+use kube::api::ApiResource;
 use panono_crds::{
     Backup, BackupStatus, Condition, GROUP, Reason, ShopBackup, ShopRestore, ShopStatus, VERSION,
     WorkPhase,
@@ -293,13 +294,9 @@ async fn write_backup(
     mut backup: ShopBackup,
 ) -> Result<Arc<ShopBackup>, Failure> {
     let name = backup.metadata.name.clone().unwrap_or_default();
-    let body = status_of("ShopBackup", &name, &json!(backup.status));
-    let resource = ShopBackup::api_resource();
-    let written = scribe
-        .cluster
-        .write_status(&resource, scribe.key, &name, &body, FIELD_MANAGER)
-        .await?;
-    backup.metadata.resource_version = written.metadata.resource_version;
+    let status = json!(backup.status);
+    backup.metadata.resource_version =
+        write(scribe, &ShopBackup::api_resource(), &name, &status).await?;
     // Known at once, so that it is not done again before the watch tells.
     let backup = Arc::new(backup);
     scribe
@@ -313,13 +310,9 @@ async fn write_restore(
     mut restore: ShopRestore,
 ) -> Result<Arc<ShopRestore>, Failure> {
     let name = restore.metadata.name.clone().unwrap_or_default();
-    let body = status_of("ShopRestore", &name, &json!(restore.status));
-    let resource = ShopRestore::api_resource();
-    let written = scribe
-        .cluster
-        .write_status(&resource, scribe.key, &name, &body, FIELD_MANAGER)
-        .await?;
-    restore.metadata.resource_version = written.metadata.resource_version;
+    let status = json!(restore.status);
+    restore.metadata.resource_version =
+        write(scribe, &ShopRestore::api_resource(), &name, &status).await?;
     let restore = Arc::new(restore);
     scribe
         .index
@@ -327,13 +320,24 @@ async fn write_restore(
     Ok(restore)
 }
 
-fn status_of(kind: &str, name: &str, status: &Value) -> Value {
-    json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": kind,
+/// Writes the status of a record. Says which version of it there is then.
+async fn write(
+    scribe: Scribe<'_>,
+    resource: &ApiResource,
+    name: &str,
+    status: &Value,
+) -> Result<Option<String>, Failure> {
+    let body = json!({
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
         "metadata": {"name": name},
         "status": status,
-    })
+    });
+    let written = scribe
+        .cluster
+        .write_status(resource, scribe.key, name, &body, FIELD_MANAGER)
+        .await?;
+    Ok(written.metadata.resource_version)
 }
 
 /// A record for each Job that a schedule has made.

@@ -5,19 +5,16 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::api::DynamicObject;
-use panono_crds::{DeletionPolicy, Reason, ShopStatus};
+use panono_crds::{Reason, ShopStatus};
 use rand::distr::{Alphanumeric, SampleString as _};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
+use crate::credentials::{MANAGER, appeared, own_secret};
 use crate::desired::backup::{ACCOUNT, KEY, PART, initial_statements};
 use crate::failure::Failure;
-use crate::names::SHOP_LABEL;
 use crate::object::{Kind, insert};
 use crate::validate::ValidatedShop;
-
-/// The manager of the Secrets' values, which is not the one that applies objects.
-const MANAGER: &str = "panono-operator-credentials";
 
 /// How often the password was made.
 const GENERATION: &str = "panono.dev/generation";
@@ -50,29 +47,6 @@ pub async fn ensure(
     account(cluster, shop, request).await
 }
 
-async fn found(
-    cluster: &Cluster,
-    shop: &ValidatedShop,
-    suffix: &str,
-) -> Result<Option<DynamicObject>, Failure> {
-    let owner = &shop.owner;
-    let name = owner.with(suffix);
-    let found = cluster.get(Kind::Secret, &owner.namespace, &name).await?;
-    let foreign = found.as_ref().is_some_and(|found| {
-        let labels = found.metadata.labels.as_ref();
-        labels.and_then(|labels| labels.get(SHOP_LABEL)) != Some(&owner.name)
-    });
-    if foreign {
-        return Err(Failure::of(
-            Reason::NameTaken,
-            format!(
-                "Secret {name:?} exists and is not of this Shop: rename it, or give the Shop another name"
-            ),
-        ));
-    }
-    Ok(found)
-}
-
 fn has(found: &DynamicObject, key: &str) -> bool {
     found
         .data
@@ -84,7 +58,7 @@ fn has(found: &DynamicObject, key: &str) -> bool {
 /// The key is never made a second time: with another one nothing that is at the target can be read.
 async fn key(cluster: &Cluster, shop: &ValidatedShop, used: bool) -> Result<(), Failure> {
     let name = shop.owner.with(KEY);
-    match found(cluster, shop, KEY).await? {
+    match own_secret(cluster, &shop.owner, KEY).await? {
         Some(found) if has(&found, "key") => Ok(()),
         Some(_) => Err(Failure::of(
             Reason::SecretIncomplete,
@@ -110,15 +84,6 @@ async fn key(cluster: &Cluster, shop: &ValidatedShop, used: bool) -> Result<(), 
     }
 }
 
-fn appeared(name: &str, made: Option<DynamicObject>) -> Result<DynamicObject, Failure> {
-    made.ok_or_else(|| {
-        Failure::of(
-            Reason::Applying,
-            format!("Secret {name} appeared meanwhile"),
-        )
-    })
-}
-
 async fn account(
     cluster: &Cluster,
     shop: &ValidatedShop,
@@ -126,7 +91,7 @@ async fn account(
 ) -> Result<i64, Failure> {
     let owner = &shop.owner;
     let name = owner.with(ACCOUNT);
-    let found = found(cluster, shop, ACCOUNT).await?;
+    let found = own_secret(cluster, owner, ACCOUNT).await?;
     let note =
         |found: &DynamicObject, note: &str| found.metadata.annotations.as_ref()?.get(note).cloned();
     let before = found
@@ -150,10 +115,8 @@ async fn account(
     }
     let Some(mut found) = found else {
         let content = json!({"type": "Opaque", "data": data});
-        let mut object = match shop.spec.deletion_policy {
-            DeletionPolicy::Retain => owner.kept_object(Kind::Secret, name.clone(), PART, content),
-            DeletionPolicy::Delete => owner.object(Kind::Secret, name.clone(), PART, content),
-        };
+        let policy = shop.spec.deletion_policy;
+        let mut object = owner.data_object(policy, Kind::Secret, name.clone(), PART, content);
         if let Some(metadata) = object.body.get_mut("metadata") {
             insert(metadata, "annotations", notes);
         }

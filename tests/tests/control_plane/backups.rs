@@ -91,26 +91,40 @@ async fn condition(
     .await
 }
 
+/// Waits until a record is in this phase.
+async fn ended<K>(
+    records: &Api<K>,
+    name: &str,
+    phase: WorkPhase,
+    phase_of: fn(&K) -> WorkPhase,
+) -> Result<K>
+where
+    K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    wait_until(&format!("{name} to be {phase:?}"), LIMIT, async || {
+        let found = records.get(name).await.map_err(|error| error.to_string())?;
+        if phase_of(&found) == phase {
+            Ok(found)
+        } else {
+            Err(format!("{found:?}"))
+        }
+    })
+    .await
+}
+
 async fn ended_backup(
     client: &Client,
     namespace: &str,
     name: &str,
     phase: WorkPhase,
 ) -> Result<ShopBackup> {
-    wait_until(
-        &format!("ShopBackup {name} to be {phase:?}"),
-        LIMIT,
-        async || {
-            let found = backups(client, namespace)
-                .get(name)
-                .await
-                .map_err(|error| error.to_string())?;
-            let status = found.status.clone().unwrap_or_default();
-            (status.phase == phase)
-                .then_some(found)
-                .ok_or_else(|| format!("{status:?}"))
-        },
-    )
+    ended(&backups(client, namespace), name, phase, |backup| {
+        backup
+            .status
+            .as_ref()
+            .map(|status| status.phase)
+            .unwrap_or_default()
+    })
     .await
 }
 
@@ -120,20 +134,13 @@ async fn ended_restore(
     name: &str,
     phase: WorkPhase,
 ) -> Result<ShopRestore> {
-    wait_until(
-        &format!("ShopRestore {name} to be {phase:?}"),
-        LIMIT,
-        async || {
-            let found = restores(client, namespace)
-                .get(name)
-                .await
-                .map_err(|error| error.to_string())?;
-            let status = found.status.clone().unwrap_or_default();
-            (status.phase == phase)
-                .then_some(found)
-                .ok_or_else(|| format!("{status:?}"))
-        },
-    )
+    ended(&restores(client, namespace), name, phase, |restore| {
+        restore
+            .status
+            .as_ref()
+            .map(|status| status.phase)
+            .unwrap_or_default()
+    })
     .await
 }
 
