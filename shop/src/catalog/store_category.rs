@@ -40,14 +40,14 @@ const REDIRECT: &str = "SELECT c.id, c.slug, c.status FROM slug_redirect r STRAI
 
 /// A picture for each category: its own, else that of the first product in it that has one, of its first twenty.
 const PICTURES: &str = "SELECT c.id, m.hash, m.width, m.height \
-  FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS wanted JOIN category c ON c.id = wanted.id \
+  FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS wanted STRAIGHT_JOIN category c ON c.id = wanted.id \
   LEFT JOIN LATERAL ( \
     SELECT pm.hash FROM ( \
       SELECT l.product_id, l.position FROM listing l WHERE l.category_id = c.id AND l.currency = ? \
       ORDER BY l.position, l.product_id LIMIT 20) AS beginning \
-    JOIN product_media pm ON pm.product_id = beginning.product_id AND pm.hash IS NOT NULL \
+    STRAIGHT_JOIN product_media pm ON pm.product_id = beginning.product_id AND pm.hash IS NOT NULL \
     ORDER BY beginning.position, pm.position LIMIT 1) AS shown ON TRUE \
-  JOIN media m ON m.hash = COALESCE(c.media_hash, shown.hash)";
+  STRAIGHT_JOIN media m ON m.hash = COALESCE(c.media_hash, shown.hash)";
 
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[

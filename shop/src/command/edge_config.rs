@@ -64,10 +64,11 @@ pub(super) fn run(args: &EdgeConfigArgs) -> CommandResult {
         token.and_then(|token| problems.take("PANONO_PURGE_VARNISH_TOKEN", PurgeToken::new(token)));
     let origin = config::public_origin(&args.site, &mut problems);
     let origin = problems.finish(origin)?;
-    let mut hosts = owned(&args.site.allowed_hosts);
-    hosts.extend(origin.host_str().map(str::to_owned));
+    let mut hosts: Vec<String> = origin.host_str().map(str::to_owned).into_iter().collect();
+    hosts.extend(owned(&args.site.allowed_hosts));
     let config = VclConfig {
         purge_token: token,
+        public_port: origin.port(),
         trusted_proxies: owned(&args.trusted_proxies),
         scheme: if origin.scheme() == "http" {
             Scheme::Http

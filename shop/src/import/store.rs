@@ -24,7 +24,7 @@ p.tax_category, p.featured \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS j \
 LEFT JOIN product AS own ON own.slug = j.slug \
 LEFT JOIN slug_redirect AS r ON own.id IS NULL AND r.kind = 'product' AND r.slug = j.slug \
-JOIN product AS p ON p.id = COALESCE(own.id, r.target_id) \
+STRAIGHT_JOIN product AS p ON p.id = COALESCE(own.id, r.target_id) \
 LEFT JOIN brand AS b ON b.id = p.brand_id";
 
 /// The products are locked in the order of their ids, as everybody does.
@@ -33,54 +33,54 @@ p.tax_category, p.featured \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS j \
 LEFT JOIN product AS own ON own.slug = j.slug \
 LEFT JOIN slug_redirect AS r ON own.id IS NULL AND r.kind = 'product' AND r.slug = j.slug \
-JOIN product AS p ON p.id = COALESCE(own.id, r.target_id) \
+STRAIGHT_JOIN product AS p ON p.id = COALESCE(own.id, r.target_id) \
 LEFT JOIN brand AS b ON b.id = p.brand_id \
 ORDER BY p.id FOR UPDATE OF p";
 
 const SKU_OWNERS: &str = "SELECT v.sku, p.slug \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS j \
-JOIN variant AS v ON v.sku = j.sku JOIN product AS p ON p.id = v.product_id";
+STRAIGHT_JOIN variant AS v ON v.sku = j.sku STRAIGHT_JOIN product AS p ON p.id = v.product_id";
 
 const HASHES: &str = "SELECT m.hash \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$')) AS j \
-JOIN media AS m ON m.hash = j.hash";
+STRAIGHT_JOIN media AS m ON m.hash = j.hash";
 
 const TEXTS: &str = "SELECT t.product_id, t.locale, t.name, t.description, t.seo_title, t.seo_description \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_translation AS t ON t.product_id = j.id";
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_translation AS t ON t.product_id = j.id";
 
 const CATEGORIES_OF: &str = "SELECT c.product_id, c.category_id \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_category AS c ON c.product_id = j.id";
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_category AS c ON c.product_id = j.id";
 
 const TAGS: &str = "SELECT t.product_id, t.tag \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_tag AS t ON t.product_id = j.id";
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_tag AS t ON t.product_id = j.id";
 
 const ATTRIBUTES: &str = "SELECT pa.product_id, a.code, v.value \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_attribute AS pa ON pa.product_id = j.id \
-JOIN attribute_value AS v ON v.id = pa.value_id JOIN attribute AS a ON a.id = v.attribute_id";
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_attribute AS pa ON pa.product_id = j.id \
+STRAIGHT_JOIN attribute_value AS v ON v.id = pa.value_id STRAIGHT_JOIN attribute AS a ON a.id = v.attribute_id";
 
 const OPTIONS: &str = "SELECT o.product_id, o.id, o.name, CAST(o.position AS SIGNED), v.id, v.value, CAST(v.position AS SIGNED) \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_option AS o ON o.product_id = j.id \
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_option AS o ON o.product_id = j.id \
 LEFT JOIN product_option_value AS v ON v.option_id = o.id";
 
 const VARIANTS: &str = concat!(
     "SELECT v.product_id, v.id, v.sku, CAST(v.position AS SIGNED), v.status, v.barcode, v.weight_grams, \
 v.length_mm, v.width_mm, v.height_mm, ",
     stock_columns!(),
-    " FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
+    " FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN variant AS v ON v.product_id = j.id \
 LEFT JOIN stock AS s ON s.variant_id = v.id"
 );
 
 const VARIANT_OPTIONS: &str = "SELECT v.product_id, v.sku, o.name, ov.value \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
-JOIN variant_option AS vo ON vo.variant_id = v.id JOIN product_option AS o ON o.id = vo.option_id \
-JOIN product_option_value AS ov ON ov.id = vo.value_id";
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN variant AS v ON v.product_id = j.id \
+STRAIGHT_JOIN variant_option AS vo ON vo.variant_id = v.id STRAIGHT_JOIN product_option AS o ON o.id = vo.option_id \
+STRAIGHT_JOIN product_option_value AS ov ON ov.id = vo.value_id";
 
 const PRICES: &str = "SELECT v.product_id, v.sku, p.id, p.currency, p.amount, p.compare_at, p.starts_at, p.ends_at \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN variant AS v ON v.product_id = j.id \
-JOIN price AS p ON p.variant_id = v.id WHERE p.ends_at IS NULL OR p.ends_at > ?";
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN variant AS v ON v.product_id = j.id \
+STRAIGHT_JOIN price AS p ON p.variant_id = v.id WHERE p.ends_at IS NULL OR p.ends_at > ?";
 
 const MEDIA: &str = "SELECT m.product_id, m.hash, m.source_url, m.alt, v.sku \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_media AS m ON m.product_id = j.id \
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_media AS m ON m.product_id = j.id \
 LEFT JOIN variant AS v ON v.id = m.variant_id ORDER BY m.product_id, m.position";
 
 const BRANDS: &str = "SELECT name, slug FROM brand ORDER BY id";
@@ -112,7 +112,7 @@ brand VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.brand'
 status VARCHAR(16) PATH '$.status' ERROR ON ERROR, published_at DATETIME(6) PATH '$.published_at' ERROR ON ERROR, \
 unpublished_at DATETIME(6) PATH '$.unpublished_at' ERROR ON ERROR, product_type VARCHAR(190) PATH '$.product_type' ERROR ON ERROR, \
 tax_category VARCHAR(64) PATH '$.tax_category' ERROR ON ERROR, featured INT PATH '$.featured' ERROR ON ERROR)) AS j \
-JOIN product AS p ON p.slug = j.slug LEFT JOIN brand AS b ON b.slug = j.brand \
+STRAIGHT_JOIN product AS p ON p.slug = j.slug LEFT JOIN brand AS b ON b.slug = j.brand \
 SET p.brand_id = b.id, p.status = j.status, p.published_at = j.published_at, p.unpublished_at = j.unpublished_at, \
 p.product_type = j.product_type, p.tax_category = j.tax_category, p.featured = j.featured, p.version = p.version + 1";
 
@@ -121,25 +121,25 @@ SELECT p.id, j.locale, j.name, j.description, j.seo_title, j.seo_description \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
 locale VARCHAR(16) PATH '$.locale' ERROR ON ERROR, name VARCHAR(255) PATH '$.name' ERROR ON ERROR, \
 description TEXT PATH '$.description' ERROR ON ERROR, seo_title VARCHAR(255) PATH '$.seo_title' ERROR ON ERROR, \
-seo_description VARCHAR(512) PATH '$.seo_description' ERROR ON ERROR)) AS j JOIN product AS p ON p.slug = j.slug \
+seo_description VARCHAR(512) PATH '$.seo_description' ERROR ON ERROR)) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug \
 ON DUPLICATE KEY UPDATE name = j.name, description = j.description, seo_title = j.seo_title, seo_description = j.seo_description";
 
 const CATEGORY_LEAVE: &str = "DELETE c FROM JSON_TABLE(?, '$[*]' COLUMNS (\
 slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug', item BIGINT PATH '$.item')) AS j \
-JOIN product AS p ON p.slug = j.slug JOIN product_category AS c ON c.product_id = p.id AND c.category_id = j.item";
+STRAIGHT_JOIN product AS p ON p.slug = j.slug STRAIGHT_JOIN product_category AS c ON c.product_id = p.id AND c.category_id = j.item";
 
 const CATEGORY_JOIN: &str = "INSERT INTO product_category (product_id, category_id) SELECT p.id, j.item \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
-item BIGINT PATH '$.item' ERROR ON ERROR)) AS j JOIN product AS p ON p.slug = j.slug";
+item BIGINT PATH '$.item' ERROR ON ERROR)) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug";
 
 const TAG_DELETE: &str = "DELETE t FROM JSON_TABLE(?, '$[*]' COLUMNS (\
 slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug', \
 item VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.item')) AS j \
-JOIN product AS p ON p.slug = j.slug JOIN product_tag AS t ON t.product_id = p.id AND t.tag = j.item";
+STRAIGHT_JOIN product AS p ON p.slug = j.slug STRAIGHT_JOIN product_tag AS t ON t.product_id = p.id AND t.tag = j.item";
 
 const TAG_INSERT: &str = "INSERT INTO product_tag (product_id, tag) SELECT p.id, j.item \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
-item VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.item' ERROR ON ERROR)) AS j JOIN product AS p ON p.slug = j.slug";
+item VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.item' ERROR ON ERROR)) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug";
 
 const ATTRIBUTE_INSERT: &str = "INSERT INTO attribute (code, name, kind, unit) SELECT j.code, j.name, j.kind, j.unit \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$.code' ERROR ON ERROR, \
@@ -150,37 +150,37 @@ const ATTRIBUTE_VALUE_INSERT: &str = "INSERT INTO attribute_value (attribute_id,
 SELECT a.id, j.value, IF(a.kind = 'number', j.number, NULL) \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$.code' ERROR ON ERROR, \
 value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value' ERROR ON ERROR, \
-number DOUBLE PATH '$.number' ERROR ON ERROR)) AS j JOIN attribute AS a ON a.code = j.code \
+number DOUBLE PATH '$.number' ERROR ON ERROR)) AS j STRAIGHT_JOIN attribute AS a ON a.code = j.code \
 LEFT JOIN attribute_value AS v ON v.attribute_id = a.id AND v.value = j.value WHERE v.id IS NULL";
 
 const ATTRIBUTE_LOSE: &str = "DELETE pa FROM JSON_TABLE(?, '$[*]' COLUMNS (\
 slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug', \
 code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$.code', \
-value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value')) AS j JOIN product AS p ON p.slug = j.slug \
-JOIN attribute AS a ON a.code = j.code JOIN attribute_value AS v ON v.attribute_id = a.id AND v.value = j.value \
-JOIN product_attribute AS pa ON pa.product_id = p.id AND pa.value_id = v.id";
+value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value')) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug \
+STRAIGHT_JOIN attribute AS a ON a.code = j.code STRAIGHT_JOIN attribute_value AS v ON v.attribute_id = a.id AND v.value = j.value \
+STRAIGHT_JOIN product_attribute AS pa ON pa.product_id = p.id AND pa.value_id = v.id";
 
 const ATTRIBUTE_GAIN: &str = "INSERT INTO product_attribute (product_id, value_id) SELECT p.id, v.id \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
 code VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin PATH '$.code' ERROR ON ERROR, \
-value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value' ERROR ON ERROR)) AS j JOIN product AS p ON p.slug = j.slug \
-JOIN attribute AS a ON a.code = j.code JOIN attribute_value AS v ON v.attribute_id = a.id AND v.value = j.value";
+value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value' ERROR ON ERROR)) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug \
+STRAIGHT_JOIN attribute AS a ON a.code = j.code STRAIGHT_JOIN attribute_value AS v ON v.attribute_id = a.id AND v.value = j.value";
 
-const OPTION_DELETE: &str = "DELETE o FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_option AS o ON o.id = j.id";
+const OPTION_DELETE: &str = "DELETE o FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_option AS o ON o.id = j.id";
 
-const OPTION_VALUE_DELETE: &str = "DELETE v FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j JOIN product_option_value AS v ON v.id = j.id";
+const OPTION_VALUE_DELETE: &str = "DELETE v FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_option_value AS v ON v.id = j.id";
 
 const OPTION_UPSERT: &str = "INSERT INTO product_option (product_id, position, name) SELECT p.id, j.position, j.name \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
 position INT PATH '$.position' ERROR ON ERROR, \
-name VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.name' ERROR ON ERROR)) AS j JOIN product AS p ON p.slug = j.slug \
+name VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.name' ERROR ON ERROR)) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug \
 ON DUPLICATE KEY UPDATE position = j.position";
 
 const OPTION_VALUE_UPSERT: &str = "INSERT INTO product_option_value (option_id, position, value) SELECT o.id, j.position, j.value \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
 name VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.name' ERROR ON ERROR, position INT PATH '$.position' ERROR ON ERROR, \
 value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value' ERROR ON ERROR)) AS j \
-JOIN product AS p ON p.slug = j.slug JOIN product_option AS o ON o.product_id = p.id AND o.name = j.name \
+STRAIGHT_JOIN product AS p ON p.slug = j.slug STRAIGHT_JOIN product_option AS o ON o.product_id = p.id AND o.name = j.name \
 ON DUPLICATE KEY UPDATE position = j.position";
 
 const VARIANT_INSERT: &str = "INSERT INTO variant (product_id, sku, position, status, barcode, weight_grams, length_mm, width_mm, \
@@ -190,14 +190,14 @@ sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.sku' ERRO
 status VARCHAR(16) PATH '$.status' ERROR ON ERROR, barcode VARCHAR(64) PATH '$.barcode' ERROR ON ERROR, \
 weight_grams BIGINT PATH '$.weight_grams' ERROR ON ERROR, length_mm BIGINT PATH '$.length_mm' ERROR ON ERROR, \
 width_mm BIGINT PATH '$.width_mm' ERROR ON ERROR, height_mm BIGINT PATH '$.height_mm' ERROR ON ERROR)) AS j \
-JOIN product AS p ON p.slug = j.slug";
+STRAIGHT_JOIN product AS p ON p.slug = j.slug";
 
 const VARIANT_UPDATE: &str = "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (\
 sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.sku' ERROR ON ERROR, position INT PATH '$.position' ERROR ON ERROR, \
 status VARCHAR(16) PATH '$.status' ERROR ON ERROR, barcode VARCHAR(64) PATH '$.barcode' ERROR ON ERROR, \
 weight_grams BIGINT PATH '$.weight_grams' ERROR ON ERROR, length_mm BIGINT PATH '$.length_mm' ERROR ON ERROR, \
 width_mm BIGINT PATH '$.width_mm' ERROR ON ERROR, height_mm BIGINT PATH '$.height_mm' ERROR ON ERROR)) AS j \
-JOIN variant AS v ON v.sku = j.sku SET v.position = j.position, v.status = j.status, v.barcode = j.barcode, \
+STRAIGHT_JOIN variant AS v ON v.sku = j.sku SET v.position = j.position, v.status = j.status, v.barcode = j.barcode, \
 v.weight_grams = j.weight_grams, v.length_mm = j.length_mm, v.width_mm = j.width_mm, v.height_mm = j.height_mm, \
 v.version = v.version + 1";
 
@@ -205,23 +205,23 @@ const VARIANT_OPTION_UPSERT: &str = "INSERT INTO variant_option (variant_id, opt
 FROM JSON_TABLE(?, '$[*]' COLUMNS (sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.sku' ERROR ON ERROR, \
 name VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.name' ERROR ON ERROR, \
 value VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.value' ERROR ON ERROR)) AS j \
-JOIN variant AS v ON v.sku = j.sku JOIN product_option AS o ON o.product_id = v.product_id AND o.name = j.name \
-JOIN product_option_value AS ov ON ov.option_id = o.id AND ov.value = j.value \
+STRAIGHT_JOIN variant AS v ON v.sku = j.sku STRAIGHT_JOIN product_option AS o ON o.product_id = v.product_id AND o.name = j.name \
+STRAIGHT_JOIN product_option_value AS ov ON ov.option_id = o.id AND ov.value = j.value \
 ON DUPLICATE KEY UPDATE value_id = ov.id";
 
 const PRICE_END: &str = "UPDATE JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$.id' ERROR ON ERROR, \
-ends_at DATETIME(6) PATH '$.ends_at' ERROR ON ERROR)) AS j JOIN price AS p ON p.id = j.id SET p.ends_at = j.ends_at";
+ends_at DATETIME(6) PATH '$.ends_at' ERROR ON ERROR)) AS j STRAIGHT_JOIN price AS p ON p.id = j.id SET p.ends_at = j.ends_at";
 
 const PRICE_INSERT: &str = "INSERT INTO price (variant_id, currency, amount, compare_at, starts_at, ends_at) \
 SELECT v.id, j.currency, j.amount, j.compare_at, j.starts_at, j.ends_at \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.sku' ERROR ON ERROR, \
 currency VARCHAR(3) PATH '$.currency' ERROR ON ERROR, amount BIGINT PATH '$.amount' ERROR ON ERROR, \
 compare_at BIGINT PATH '$.compare_at' ERROR ON ERROR, starts_at DATETIME(6) PATH '$.starts_at' ERROR ON ERROR, \
-ends_at DATETIME(6) PATH '$.ends_at' ERROR ON ERROR)) AS j JOIN variant AS v ON v.sku = j.sku";
+ends_at DATETIME(6) PATH '$.ends_at' ERROR ON ERROR)) AS j STRAIGHT_JOIN variant AS v ON v.sku = j.sku";
 
 const MEDIA_DELETE: &str = "DELETE m FROM JSON_TABLE(?, '$[*]' COLUMNS (\
 slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS j \
-JOIN product AS p ON p.slug = j.slug JOIN product_media AS m ON m.product_id = p.id";
+STRAIGHT_JOIN product AS p ON p.slug = j.slug STRAIGHT_JOIN product_media AS m ON m.product_id = p.id";
 
 const MEDIA_INSERT: &str = "INSERT INTO product_media (product_id, position, variant_id, hash, source_url, alt) \
 SELECT p.id, j.position, v.id, j.hash, j.url, j.alt \
@@ -229,7 +229,7 @@ FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLA
 position INT PATH '$.position' ERROR ON ERROR, \
 sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.sku' ERROR ON ERROR, \
 hash VARCHAR(64) PATH '$.hash' ERROR ON ERROR, url VARCHAR(1024) PATH '$.url' ERROR ON ERROR, \
-alt VARCHAR(255) PATH '$.alt' ERROR ON ERROR)) AS j JOIN product AS p ON p.slug = j.slug \
+alt VARCHAR(255) PATH '$.alt' ERROR ON ERROR)) AS j STRAIGHT_JOIN product AS p ON p.slug = j.slug \
 LEFT JOIN variant AS v ON v.sku = j.sku AND v.product_id = p.id";
 
 /// Shoppers may have reserved more since the comparison: what is counted never falls below what is promised.
@@ -238,7 +238,7 @@ SELECT v.id, j.tracked, j.on_hand, j.backorder_limit, j.low_threshold \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (sku VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.sku' ERROR ON ERROR, \
 tracked TINYINT PATH '$.tracked' ERROR ON ERROR, on_hand BIGINT PATH '$.on_hand' ERROR ON ERROR, \
 backorder_limit BIGINT PATH '$.backorder_limit' ERROR ON ERROR, low_threshold BIGINT PATH '$.low_threshold' ERROR ON ERROR)) AS j \
-JOIN variant AS v ON v.sku = j.sku ORDER BY v.id \
+STRAIGHT_JOIN variant AS v ON v.sku = j.sku ORDER BY v.id \
 ON DUPLICATE KEY UPDATE tracked = j.tracked, \
 on_hand = IF(stock.buckets > 0, stock.on_hand, \
 IF(j.tracked = 1, GREATEST(j.on_hand, stock.reserved - j.backorder_limit), j.on_hand)), \
@@ -246,7 +246,7 @@ backorder_limit = j.backorder_limit, low_threshold = j.low_threshold, version = 
 
 const PRODUCT_IDS: &str = "SELECT p.slug, p.id \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$')) AS j \
-JOIN product AS p ON p.slug = j.slug";
+STRAIGHT_JOIN product AS p ON p.slug = j.slug";
 
 /// Every statement with its name, so that tests can prepare all of them.
 pub const STATEMENTS: &[(&str, &str)] = &[

@@ -6,7 +6,7 @@ use sqlx::MySqlConnection;
 const CATEGORY_TEXTS: &str = "INSERT INTO category_translation (category_id, locale, name, description) \
 SELECT t.category_id, ?, j.text, '' \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (label VARCHAR(190) PATH '$.label', text VARCHAR(190) PATH '$.text')) AS j \
-JOIN category_translation AS t ON t.locale = ? AND t.name = j.label \
+STRAIGHT_JOIN category_translation AS t ON t.locale = ? AND t.name = j.label \
 LEFT JOIN category_translation AS own ON own.category_id = t.category_id AND own.locale = ? WHERE own.category_id IS NULL";
 
 const LABELS: &str = "INSERT INTO label_translation (locale, label, text) SELECT ?, j.label, j.text \

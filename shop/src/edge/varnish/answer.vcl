@@ -1,19 +1,22 @@
 # Answers
 
 sub vcl_deliver {
+	if (req.restarts == 0) {
+		call panono_deliver_usual;
+	}
 	if (resp.http.Panono-Edge-Failure == "1" && req.http.Panono-Have-Stale && !req.http.Panono-Stale) {
 		set req.http.Panono-Stale = "1";
 		set req.http.Panono-Forward-Status = resp.status;
 		unset req.http.Panono-Fetched;
 		return (restart);
 	}
-	if (req.http.Panono-Fetched && !obj.uncacheable && resp.http.Panono-Edge-Fetch) {
+	if (req.http.Panono-Fetched && !obj.uncacheable && resp.http.Panono-Edge) {
 		if (std.integer(resp.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
 			# A purge came after vcl_backend_response looked at the floor, perhaps before the object could be found by its
 			# tags, as it can be now. This client asked before that and may have the answer; nobody else gets it.
 			set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
 		}
-		vsthrottle.return_token(resp.http.Panono-Edge-Fetch, 1, @LOOK_AGAIN@s);
+		vsthrottle.return_token(regsub(resp.http.Panono-Edge, "@EDGE_TIMES@", "\4"), 1, @LOOK_AGAIN@s);
 	}
 	call panono_invalidate;
 	call panono_cache_status;
@@ -21,12 +24,30 @@ sub vcl_deliver {
 		unset resp.http.Vary;
 	}
 	call panono_clean_answer;
+	set resp.http.X-Request-Id = req.http.X-Request-Id;
+	call panono_if_none_match;
+	return (deliver);
+}
+
+# A fresh hit at the first look. Everything else that is not for the shopper was taken out when this was stored, and Cache-Status
+# says `hit` since then. Its number in our log is the only trace of this request, since the origin does not hear of it.
+sub panono_deliver_usual {
+	unset resp.http.xkey;
+	unset resp.http.Panono-Edge;
+	unset resp.http.Panono-Edge-Floor;
+	unset resp.http.Via;
+	unset resp.http.X-Varnish;
+	set resp.http.X-Request-Id = req.xid;
+	call panono_if_none_match;
+	return (deliver);
+}
+
+sub panono_if_none_match {
 	# Varnish compares the whole field with one tag; RFC 9110 allows a list, and any tag.
 	if (req.http.If-None-Match && resp.http.ETag && resp.status == 200 &&
 	    (req.http.If-None-Match == "*" || std.strstr(req.http.If-None-Match, regsub(resp.http.ETag, "^W/", "")))) {
 		set req.http.If-None-Match = resp.http.ETag;
 	}
-	return (deliver);
 }
 
 # RFC 9111, section 4.4: an unsafe request that succeeded invalidates what is stored for its target.
@@ -52,7 +73,7 @@ sub panono_cache_status {
 			set req.http.Panono-Status = req.http.Panono-Status + "; fwd-status=" + resp.status;
 		}
 	}
-	if (resp.http.Panono-Edge-Stored && !obj.uncacheable) {
+	if (resp.http.Panono-Edge && !obj.uncacheable) {
 		set req.http.Panono-Status = req.http.Panono-Status + "; ttl=" + std.integer(duration=obj.ttl, fallback=0);
 		if (req.http.Panono-Fetched) {
 			set req.http.Panono-Status = req.http.Panono-Status + "; stored";
@@ -66,6 +87,11 @@ sub panono_cache_status {
 	}
 	if (resp.http.Cache-Status) {
 		std.collect(resp.http.Cache-Status, ", ");
+		if (resp.http.Panono-Edge) {
+			set resp.http.Cache-Status = regsub(resp.http.Cache-Status, "(?:, )?panono-edge; hit$", "");
+		}
+	}
+	if (resp.http.Cache-Status && resp.http.Cache-Status != "") {
 		set resp.http.Cache-Status = resp.http.Cache-Status + ", " + req.http.Panono-Status;
 	} else {
 		set resp.http.Cache-Status = req.http.Panono-Status;
@@ -75,7 +101,6 @@ sub panono_cache_status {
 sub panono_clean_answer {
 	header.regsub(resp, "^(?i)(?:panono-|surrogate-|cdn-cache-control|x-varnish|x-dropped|cache-tag:|xkey:|via:|warning:).*$", "X-Dropped: 1");
 	unset resp.http.X-Dropped;
-	set resp.http.X-Request-Id = req.http.X-Request-Id;
 }
 
 sub vcl_synth {

@@ -53,16 +53,31 @@ sub vcl_backend_response {
 	}
 	set beresp.keep = @KEEP@s;
 	call panono_freshness;
-	set beresp.http.Panono-Edge-Stale-While-Revalidate = "" + var.get_duration("while_revalidate") + "s";
-	set beresp.http.Panono-Edge-Stale-If-Error = "" + var.get_duration("if_error") + "s";
-	set beresp.http.Panono-Edge-Stored = "" + std.real(time=now);
-	set beresp.http.Panono-Edge-Fetch = "fetch " + bereq.xid;
+	# What is for the edge alone, and what a stored answer brought along for this. `xkey` is what tags are found by.
+	header.regsub(beresp, "^(?i)(?:panono-|surrogate-|cdn-cache-control|x-varnish|x-dropped|cache-tag:|via:).*$", "X-Dropped: 1");
+	unset beresp.http.X-Dropped;
+	set beresp.http.Panono-Edge-Floor = std.integer(var.get("floor"), 0);
+	# When it was stored, for how long it may be shown stale while it is refreshed, and if that fails, and by which fetch it came.
+	var.set("fetch", "fetch " + bereq.xid);
+	set beresp.http.Panono-Edge = std.real(time=now) + " " + var.get_duration("while_revalidate") + "s " + var.get_duration("if_error") + "s " +
+	    var.get("fetch");
 	# Its only token is away until the request that waits for this fetch has looked for purges once more. (The number of a fetch
 	# is given once, so there is a token to take. Without one this would be as good as a fetch that nobody waits for.)
-	if (bereq.is_bgfetch || vsthrottle.is_denied(beresp.http.Panono-Edge-Fetch, 1, @LOOK_AGAIN@s)) {
-		set beresp.http.Panono-Edge-Background = "1";
+	if (bereq.is_bgfetch || vsthrottle.is_denied(var.get("fetch"), 1, @LOOK_AGAIN@s)) {
+		set beresp.http.Panono-Edge-Special = "background";
+	} else if (beresp.age > 0s) {
+		# It has its age from elsewhere.
+		set beresp.http.Panono-Edge-Special = "aged";
+	}
+	# What a hit will say; nothing is written at that time.
+	if (beresp.http.Cache-Status) {
+		std.collect(beresp.http.Cache-Status, ", ");
+		set beresp.http.Cache-Status = regsub(beresp.http.Cache-Status, "(?:, )?panono-edge; hit$", "");
+	}
+	if (beresp.http.Cache-Status && beresp.http.Cache-Status != "") {
+		set beresp.http.Cache-Status = beresp.http.Cache-Status + ", panono-edge; hit";
 	} else {
-		unset beresp.http.Panono-Edge-Background;
+		set beresp.http.Cache-Status = "panono-edge; hit";
 	}
 	return (deliver);
 }
@@ -237,7 +252,6 @@ sub panono_do_not_store {
 # Is this answer as new as the last purge? If not, ask again, and if that does not help, keep it for a second.
 sub panono_freshness {
 	var.set("floor", var.global_get("floor"));
-	set beresp.http.Panono-Edge-Floor = std.integer(var.get("floor"), 0);
 	if (var.get("tagged") == "1" && beresp.http.Panono-Sequence !~ "^[0-9]{1,15}$") {
 		call panono_short;
 	} else if (beresp.http.Panono-Sequence &&
@@ -297,6 +311,9 @@ sub panono_failed {
 	} else {
 		set beresp.http.Panono-Edge-Failure = "0";
 	}
+	set beresp.http.Panono-Edge-Special = "failure";
+	unset beresp.http.Panono-Edge-Floor;
+	unset beresp.http.Panono-Edge;
 	set beresp.http.Vary = "Panono-Stale";
 	set beresp.grace = 0s;
 	set beresp.keep = 0s;

@@ -28,5 +28,6 @@ sub vcl_init {
 	# whole cache with them.
 	if (!var.global_get("started") || var.global_get("started") == "") {
 		var.global_set("started", "" + std.real(time=now));
+		var.global_set("floor", "0");
 	}
 }

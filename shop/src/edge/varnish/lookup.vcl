@@ -1,12 +1,22 @@
 # Lookup
 
 sub vcl_hash {
-	hash_data(req.http.Host);
-	hash_data(req.url);
+	hash_data("@KEY_SPACE@");
+@KEY_HOST@	hash_data(req.url);
 	return (lookup);
 }
 
 sub vcl_hit {
+	if (req.restarts == 0) {
+		# It was there before this request came, and no purge can have missed it: it is older than the time in which one can, or
+		# there was none. (See panono_hit_before_a_purge. The floor of an object is never above that of now.)
+		if (obj.ttl > 0s && obj.time <= req.time && (
+		    (obj.age > @LOOK_AGAIN@s && !obj.http.Panono-Edge-Special) ||
+		    (obj.http.Panono-Edge-Floor == var.global_get("floor")))) {
+			return (deliver);
+		}
+		return (restart);
+	}
 	var.set_real("expired", std.real(time=req.time) + std.real(duration=obj.ttl));
 	if (obj.http.Panono-Edge-Failure) {
 		# Not a page but the memory of a failure a moment ago. See panono_failed.
@@ -21,7 +31,7 @@ sub vcl_hit {
 		return (deliver);
 	}
 	if (req.http.Panono-Stale) {
-		if (obj.ttl + std.duration(obj.http.Panono-Edge-Stale-If-Error, 0s) >= 0s) {
+		if (obj.ttl + std.duration(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\3"), 0s) >= 0s) {
 			set req.http.Panono-Detail = "stale-if-error";
 			return (deliver);
 		}
@@ -31,7 +41,7 @@ sub vcl_hit {
 		if (std.integer(obj.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
 			call panono_hit_before_a_purge;
 		}
-		if (std.real(time=req.time) < std.real(obj.http.Panono-Edge-Stored, 0.0) - 0.001 && !req.http.Panono-Forward) {
+		if (std.real(time=req.time) < std.real(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\1"), 0.0) - 0.001 && !req.http.Panono-Forward) {
 			# Stored (to the millisecond) after this request arrived: it has waited for the fetch of another one.
 			set req.http.Panono-Forward = "miss";
 		}
@@ -44,7 +54,7 @@ sub vcl_hit {
 	# So it counts as expired, and may be shown while it is refreshed, only if no purge at all came since it went stale.
 	# The second covers the precision of the stored times.
 	if (!req.http.Panono-Fetch &&
-	    obj.ttl + std.duration(obj.http.Panono-Edge-Stale-While-Revalidate, 0s) >= 0s &&
+	    obj.ttl + std.duration(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\2"), 0s) >= 0s &&
 	    std.real(var.global_get("purged"), 0.0) < var.get_real("expired") - 1.0) {
 		set req.http.Panono-Detail = "stale-while-revalidate";
 		return (deliver);
@@ -52,7 +62,7 @@ sub vcl_hit {
 	if (req.http.Cache-Control ~ "(?i)(?:^|[ \t,])only-if-cached(?:$|[ \t,])") {
 		return (synth(504));
 	}
-	if (obj.ttl + std.duration(obj.http.Panono-Edge-Stale-If-Error, 0s) >= 0s) {
+	if (obj.ttl + std.duration(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\3"), 0s) >= 0s) {
 		set req.http.Panono-Have-Stale = "1";
 	}
 	set req.http.Panono-Fetch = "1";
@@ -66,9 +76,9 @@ sub vcl_hit {
 # no such request, so what it brought is fetched once more. The object goes for good: as a soft-purged one it would look like
 # one that expired after the purge.
 sub panono_hit_before_a_purge {
-	if (obj.http.Panono-Edge-Background || (
-	    std.real(time=now) < std.real(obj.http.Panono-Edge-Stored, 0.0) + @LOOK_AGAIN@.0 &&
-	    vsthrottle.remaining(obj.http.Panono-Edge-Fetch, 1, @LOOK_AGAIN@s) == 0)) {
+	if (obj.http.Panono-Edge-Special == "background" || (
+	    std.real(time=now) < std.real(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\1"), 0.0) + @LOOK_AGAIN@.0 &&
+	    vsthrottle.remaining(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\4"), 1, @LOOK_AGAIN@s) == 0)) {
 		set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
 		if (req.http.Panono-Passed) {
 			# It was hit once more before it was in the index.
@@ -83,6 +93,9 @@ sub panono_hit_before_a_purge {
 }
 
 sub vcl_miss {
+	if (req.restarts == 0) {
+		return (restart);
+	}
 	if (req.http.Panono-Stale) {
 		return (synth(503));
 	}
@@ -101,6 +114,9 @@ sub vcl_miss {
 }
 
 sub vcl_pass {
+	if (req.restarts == 0) {
+		return (restart);
+	}
 	if (req.method == "GET" || req.method == "HEAD") {
 		set req.http.Panono-Forward = "bypass";
 	} else {

@@ -16,14 +16,14 @@ sub panono_recv_purge {
 	}
 	# vmod var has no compare-and-set. A bucket with one token is a lock; its period is the lease in case the token is lost.
 	if (vsthrottle.is_denied("floor", 1, 10s)) {
-		if (req.restarts < 3) {
+		if (req.restarts < 4) {
 			set req.http.Panono-Lock = "1";
 			return (restart);
 		}
 		return (synth(503));
 	}
 	if (std.integer(req.http.Panono-Sequence, 0) > std.integer(var.global_get("floor"), 0)) {
-		var.global_set("floor", req.http.Panono-Sequence);
+		var.global_set("floor", "" + std.integer(req.http.Panono-Sequence, 0));
 	}
 	var.global_set("purged", "" + std.real(time=now));
 	vsthrottle.return_token("floor", 1, 10s);

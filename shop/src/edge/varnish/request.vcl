@@ -1,7 +1,19 @@
 # Requests
 
+# A request is first looked up as it came. What is found by its own URL passed everything below when it was fetched, under this very
+# key, so that a fresh one may be delivered. All else starts again: it is read, cleaned and looked up by its normal form, and only
+# then anything is asked of the origin. On the first way (no restart yet) headers of our names are still the client's: not to be read.
 sub vcl_recv {
-	if (req.restarts > 0) {
+	if (req.restarts == 0) {
+		# A body is refused below, and a range may have to be.
+		if (req.method == "GET" && !req.http.Content-Length && !req.http.Transfer-Encoding && !req.http.Range) {
+@USUAL_ENCODINGS@			set req.hash_ignore_busy = true;
+			return (hash);
+		}
+		return (restart);
+	}
+	set req.hash_ignore_busy = false;
+	if (req.restarts > 1) {
 		call panono_recv_again;
 	}
 	call panono_drop_untrusted_headers;
@@ -13,7 +25,6 @@ sub vcl_recv {
 	call panono_refuse;
 	call panono_host;
 	call panono_target;
-	set req.backend_hint = shop.backend();
 
 	if (req.url ~ "@PRIVATE_PATHS@") {
 		set req.http.Panono-Private = "1";

@@ -12,8 +12,10 @@ pub struct VclConfig {
     /// The web processes of the shop, as `host:port`; IPv6 addresses in brackets. Names are resolved when the VCL is
     /// loaded and must then have one address. Requests go round robin over those that are healthy.
     pub backends: Vec<String>,
-    /// The hosts that the shop answers for, without port. Any other is refused with 421.
+    /// The hosts that the shop answers for, without port, that of its public address first. Any other is refused with 421.
     pub hosts: Vec<String>,
+    /// The port of the public address, if that has one.
+    pub public_port: Option<u16>,
     /// Who may purge: addresses or networks, judged by the TCP peer.
     pub purge_from: Vec<String>,
     /// Must come with each purge in `Panono-Purge-Token`, if set.
@@ -201,6 +203,7 @@ impl VclConfig {
         Self {
             backends,
             hosts,
+            public_port: None,
             purge_from,
             purge_token: None,
             trusted_proxies: Vec::new(),

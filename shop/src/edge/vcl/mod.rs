@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 mod check;
 mod config;
 
@@ -39,6 +41,20 @@ pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 /// purges in between: usually less than a millisecond, and more on a machine that is out of processors.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// The parts of `Panono-Edge` on a stored answer: when it was stored, for how long it may be shown stale while it is refreshed, for
+/// how long if that fails, and the name of its fetch.
+const EDGE_TIMES: &str = "^([^ ]+) ([^ ]+) ([^ ]+) (fetch [0-9]+)$";
+
+/// Changes with the headers that are kept on a stored answer.
+const STORED_FORMAT: &str = "2";
+
+/// What browsers send: with TLS those of today and of some years ago, and without it.
+const USUAL_ENCODINGS: [&str; 3] = [
+    "gzip, deflate, br, zstd",
+    "gzip, deflate, br",
+    "gzip, deflate",
+];
+
 /// Parameters that varnishd should be started with (`-p name=value`), each one known to every Varnish 7.
 ///
 /// The VCL relies on `http_gzip_support=off` (variants come from the origin), on the zero defaults (what has no explicit
@@ -52,7 +68,7 @@ pub const VARNISHD_PARAMETERS: &[(&str, &str)] = &[
     ("http_gzip_support", "off"),
     ("vcc_allow_inline_c", "off"),
     ("feature", "-http2"),
-    ("max_restarts", "4"),
+    ("max_restarts", "5"),
     ("max_retries", "4"),
     // 4 KB of tags arrive twice and are stored once more; 8 KB is the longest URL with room to spare.
     ("http_req_hdr_len", "12k"),
@@ -96,6 +112,10 @@ pub fn render(config: &VclConfig) -> Result<String, VclError> {
         ("@HOSTS@", hosts(config)?),
         ("@DROPPED_PARAMETERS@", dropped_parameters(config)?),
         ("@ENCODINGS@", encodings(config)),
+        ("@KEY_SPACE@", key_space(config)?),
+        ("@KEY_HOST@", key_host(config)?),
+        ("@EDGE_TIMES@", EDGE_TIMES.to_owned()),
+        ("@USUAL_ENCODINGS@", usual_encodings(config)),
         ("@PURGE_TOKEN@", purge_token(config)),
         ("@KEEP@", seconds(config.keep)),
         ("@HIT_FOR_MISS@", seconds(config.hit_for_miss)),
@@ -300,6 +320,42 @@ fn hosts(config: &VclConfig) -> Result<String, VclError> {
         names.push(escape_regex(checked_host(host)?));
     }
     Ok(format!("^(?:{})$", names.join("|")))
+}
+
+/// What is found at the first look passed the rules of the configuration by which it was stored. Where other rules hold, or other
+/// headers are kept, other keys do.
+fn key_space(config: &VclConfig) -> Result<String, VclError> {
+    let rules = [STORED_FORMAT, &hosts(config)?, &private_paths(config)?].join("\n");
+    Ok(format!("{:016x}", xxh3_64(rules.as_bytes())))
+}
+
+/// The host without the port of the public address, which requests have at the first look.
+fn key_host(config: &VclConfig) -> Result<String, VclError> {
+    let whole = "hash_data(req.http.Host);\n";
+    let Some(port) = config.public_port else {
+        return Ok(format!("\t{whole}"));
+    };
+    let host = checked_host(config.hosts.first().ok_or(VclError::Empty("hosts"))?)?;
+    Ok(format!(
+        "\tif (req.http.Host == \"{host}:{port}\") {{\n\t\thash_data(\"{host}\");\n\t}} else {{\n\t\t{whole}\t}}\n"
+    ))
+}
+
+/// The choice of [`encodings`] for what browsers send, which needs no reading.
+fn usual_encodings(config: &VclConfig) -> String {
+    let mut cases = Vec::new();
+    for usual in USUAL_ENCODINGS {
+        let mut tokens = config.encodings.iter().map(|coding| coding.token());
+        if let Some(token) = tokens.find(|token| usual.split(", ").any(|one| one == *token)) {
+            cases.push(format!(
+                "if (req.http.Accept-Encoding == \"{usual}\") {{\n\t\t\t\tset req.http.Accept-Encoding = \"{token}\";\n\t\t\t}}"
+            ));
+        }
+    }
+    if cases.is_empty() {
+        return String::new();
+    }
+    format!("\t\t\t{}\n", cases.join(" else "))
 }
 
 /// Compared without regard to case: a path that only the edge takes for private is not stored, the reverse would be.

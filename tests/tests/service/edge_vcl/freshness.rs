@@ -113,9 +113,9 @@ async fn a_page_that_is_still_right_is_confirmed_and_not_sent_again() -> Result<
     );
     let hit = edge.get("/p/lamp").await?;
     assert!(
-        is_hit(&hit) && seconds(&hit, "ttl") > 500,
+        is_hit(&hit) && seconds(&confirmed, "ttl") > 500,
         "the new lifetime counts: {}",
-        status_of(&hit)
+        status_of(&confirmed)
     );
     assert!(
         hit.header("Age").unwrap().parse::<u32>()? < 60,
