@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::change::Transition;
 use super::model::{
-    Discount, FulfilmentState, Line, NewOrder, Order, OrderState, PaymentState, ReviewState,
+    Discount, FulfilmentState, Line, NewLine, NewOrder, Order, OrderState, PaymentState, ReviewState,
 };
 use super::number::OrderNumber;
 use crate::catalog::json_list;
@@ -60,6 +60,11 @@ const LINES_INSERT: &str = "INSERT INTO order_line (order_id, position, variant_
        tax_rate INT PATH '$.tax_rate' ERROR ON ERROR, tax BIGINT PATH '$.tax' ERROR ON ERROR, \
        total BIGINT PATH '$.total' ERROR ON ERROR)) j";
 
+/// Most orders of what is in demand have one line, and then each order's share of the processors counts.
+const LINE_INSERT: &str = "INSERT INTO order_line (order_id, position, variant_id, product_id, sku, name, slug, options_text, \
+       picture, weight_grams, quantity, unit_amount, discount, tax_name, tax_rate, tax, total) \
+     VALUES (?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
 const DISCOUNT_INSERT: &str = "INSERT INTO order_discount (order_id, promotion_id, coupon_code, label, amount) VALUES (?, ?, ?, ?, ?)";
 const DISCOUNTS: &str = "SELECT promotion_id, coupon_code, label, amount FROM order_discount WHERE order_id = ? ORDER BY promotion_id";
 
@@ -93,6 +98,7 @@ pub const STATEMENTS: &[(&str, &str)] = &[
     ("order_list", LIST),
     ("order_insert", INSERT),
     ("order_lines_insert", LINES_INSERT),
+    ("order_line_insert", LINE_INSERT),
     ("order_discount_insert", DISCOUNT_INSERT),
     ("order_discounts", DISCOUNTS),
     ("order_lines", LINES),
@@ -321,11 +327,7 @@ pub async fn insert(
             Err(error) => return Err(error),
         }
     };
-    sqlx::query(LINES_INSERT)
-        .bind(id)
-        .bind(json_list(&order.lines)?)
-        .execute(&mut *connection)
-        .await?;
+    insert_lines(connection, id, &order.lines).await?;
     for discount in &order.discounts {
         sqlx::query(DISCOUNT_INSERT)
             .bind(id)
@@ -337,6 +339,37 @@ pub async fn insert(
             .await?;
     }
     Ok((id, number))
+}
+
+async fn insert_lines(
+    connection: &mut MySqlConnection,
+    order_id: i64,
+    lines: &[NewLine],
+) -> Result<()> {
+    let statement = match lines {
+        [line] => sqlx::query(LINE_INSERT)
+            .bind(order_id)
+            .bind(line.variant_id)
+            .bind(line.product_id)
+            .bind(&line.sku)
+            .bind(&line.name)
+            .bind(&line.slug)
+            .bind(&line.options_text)
+            .bind(&line.picture)
+            .bind(line.weight_grams)
+            .bind(line.quantity)
+            .bind(line.unit_amount)
+            .bind(line.discount)
+            .bind(&line.tax_name)
+            .bind(line.tax_rate)
+            .bind(line.tax)
+            .bind(line.total),
+        lines => sqlx::query(LINES_INSERT)
+            .bind(order_id)
+            .bind(json_list(lines)?),
+    };
+    statement.execute(connection).await?;
+    Ok(())
 }
 
 async fn insert_as(

@@ -144,12 +144,11 @@ impl Rows {
     }
 }
 
-/// The bucket that an order asks first.
+/// The bucket that an order asks first: each the next one, in the order of their ids. Orders that are under way at the same time
+/// have ids near each other, and so do not meet.
 #[must_use]
 pub fn first_bucket(order_id: i64, buckets: i16) -> i16 {
-    let count = u64::try_from(buckets.max(1)).unwrap_or(1);
-    let hash = xxhash_rust::xxh3::xxh3_64(&order_id.to_le_bytes());
-    i16::try_from(hash % count).unwrap_or(0)
+    i16::try_from(order_id.rem_euclid(i64::from(buckets.max(1)))).unwrap_or(0)
 }
 
 /// The quantities of each variant, in the order in which rows are locked. Lines of one variant are added up.

@@ -28,25 +28,27 @@ use crate::wait::wait_until;
 use super::{Measure, median, say};
 
 const CLIENTS: usize = 32;
+/// Those who want the same product at the same moment.
+const CROWD: usize = 64;
 const PRODUCTS: usize = 1000;
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 const PER_ROUND: usize = 800;
 const WARM_UP: usize = 100;
 /// More than any round sells.
 const PIECES: i64 = 1_000_000;
-const BUCKETS: i16 = 16;
-const ORDERS: usize = 1600;
+const BUCKETS: i16 = 64;
+const ORDERS: usize = 3200;
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs `count` pieces of work, [`CLIENTS`] at a time; answers how many a second were done.
-async fn rate<F, W>(count: usize, work: W) -> Result<f64>
+/// Runs `count` pieces of work, so many at a time; answers how many a second were done.
+async fn rate<F, W>(clients: usize, count: usize, work: W) -> Result<f64>
 where
     W: Fn(usize) -> F + Send + Sync + 'static,
     F: Future<Output = Result<()>> + Send,
 {
     let (next, work) = (Arc::new(AtomicUsize::new(0)), Arc::new(work));
     let start = Instant::now();
-    let tasks: Vec<_> = (0..CLIENTS)
+    let tasks: Vec<_> = (0..clients)
         .map(|_| {
             let (next, work) = (Arc::clone(&next), Arc::clone(&work));
             tokio::spawn(async move {
@@ -69,9 +71,9 @@ where
 }
 
 /// Access to the primary with a connection for each client.
-async fn access(database: &TestDatabase<'_>) -> Result<Db> {
+async fn access(database: &TestDatabase<'_>, clients: usize) -> Result<Db> {
     let options: MySqlConnectOptions = database.writer_url().await?.parse()?;
-    let clients = u32::try_from(CLIENTS)?;
+    let clients = u32::try_from(clients)?;
     let db = Db::start(panono_shop::db::DatabaseConfig {
         arrangement: Arrangement::Fixed,
         members: vec![options.ssl_mode(MySqlSslMode::Disabled)],
@@ -111,7 +113,7 @@ pub async fn rate_of_checkouts(group: &MysqlGroup) -> Result<Measure> {
     let market = Market::open(&database, PRODUCTS, PIECES).await?;
     let environment = market.environment.clone().with("PANONO_LOG", "warn");
     let shop = environment.serve().await?;
-    let db = access(&database).await?;
+    let db = access(&database, CLIENTS).await?;
     let keys = Keys::parse(SECRET_KEY)?;
     let settings = PaymentSettings {
         test: true,
@@ -155,7 +157,7 @@ pub async fn rate_of_checkouts(group: &MysqlGroup) -> Result<Measure> {
 async fn by_http(buyer: Buyer, carts: Vec<Cart>) -> Result<f64> {
     let count = carts.len();
     let carts = Arc::new(carts);
-    rate(count, move |number| {
+    rate(CLIENTS, count, move |number| {
         let (buyer, carts) = (buyer.clone(), Arc::clone(&carts));
         async move {
             let cart = carts.get(number).context("more orders than carts")?;
@@ -170,7 +172,7 @@ async fn by_http(buyer: Buyer, carts: Vec<Cart>) -> Result<f64> {
 async fn by_function(checkout: &Checkout, carts: Vec<Cart>) -> Result<f64> {
     let count = carts.len();
     let (carts, checkout) = (Arc::new(carts), checkout.clone());
-    rate(count, move |number| {
+    rate(CLIENTS, count, move |number| {
         let (checkout, carts) = (checkout.clone(), Arc::clone(&carts));
         async move {
             let cart = carts.get(number).context("more orders than carts")?;
@@ -197,7 +199,7 @@ async fn by_function(checkout: &Checkout, carts: Vec<Cart>) -> Result<f64> {
 
 /// Orders per second of one product: `hot_sku_rate`.
 ///
-/// What is measured writes an order with its line and a row of the outbox and then takes a piece from one of 16 buckets, as the
+/// What is measured writes an order with its line and a row of the outbox and then takes a piece from one of 64 buckets, as the
 /// checkout does; the yardstick locks the one row of the product first, as many shops do, and then does the same.
 ///
 /// # Errors
@@ -208,7 +210,7 @@ pub async fn rate_of_one_product(group: &MysqlGroup) -> Result<Measure> {
     let market = Market::open(&database, 2, PIECES).await?;
     let [divided, whole] = [market.variants[0], market.variants[1]];
     market.divide(divided, BUCKETS).await?;
-    let db = access(&database).await?;
+    let db = access(&database, CROWD).await?;
     let (mut of_shop, mut of_yardstick) = (Vec::new(), Vec::new());
     let mut first_cart = 1;
     for round in 0..=ROUNDS {
@@ -248,7 +250,7 @@ async fn orders_of(
     lock_first: LockFirst,
 ) -> Result<f64> {
     let db = db.clone();
-    rate(count, move |number| {
+    rate(CROWD, count, move |number| {
         let db = db.clone();
         async move {
             let cart = first_cart + i64::try_from(number)?;

@@ -14,9 +14,9 @@ use super::{median, say};
 pub const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 const CONNECTIONS: usize = 64;
-const ROUND: &str = "4s";
+const ROUND: &str = "3s";
 const WARM_UP: &str = "1s";
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 7;
 
 /// Two servers under the same load in turns; the medians of their requests per second.
 ///

@@ -30,14 +30,13 @@ sub vcl_deliver {
 }
 
 # A fresh hit at the first look. Everything else that is not for the shopper was taken out when this was stored, and Cache-Status
-# says `hit` since then. Its number in our log is the only trace of this request, since the origin does not hear of it.
+# says `hit` since then. It has no X-Request-Id, for there is nothing to find by it: no origin heard of this request.
 sub panono_deliver_usual {
 	unset resp.http.xkey;
 	unset resp.http.Panono-Edge;
 	unset resp.http.Panono-Edge-Floor;
 	unset resp.http.Via;
 	unset resp.http.X-Varnish;
-	set resp.http.X-Request-Id = req.xid;
 	call panono_if_none_match;
 	return (deliver);
 }

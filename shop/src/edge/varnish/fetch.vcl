@@ -54,7 +54,7 @@ sub vcl_backend_response {
 	set beresp.keep = @KEEP@s;
 	call panono_freshness;
 	# What is for the edge alone, and what a stored answer brought along for this. `xkey` is what tags are found by.
-	header.regsub(beresp, "^(?i)(?:panono-|surrogate-|cdn-cache-control|x-varnish|x-dropped|cache-tag:|via:).*$", "X-Dropped: 1");
+	header.regsub(beresp, "^(?i)(?:panono-|surrogate-|cdn-cache-control|x-varnish|x-dropped|cache-tag:|via:|x-request-id:).*$", "X-Dropped: 1");
 	unset beresp.http.X-Dropped;
 	set beresp.http.Panono-Edge-Floor = std.integer(var.get("floor"), 0);
 	# When it was stored, for how long it may be shown stale while it is refreshed, and if that fails, and by which fetch it came.

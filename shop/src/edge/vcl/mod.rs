@@ -81,6 +81,8 @@ pub const VARNISHD_PARAMETERS: &[(&str, &str)] = &[
     // The dictionary grammar recurses a few levels; the default of 20 is for machines without the compiled matcher.
     ("pcre2_depth_limit", "200"),
     ("pcre2_match_limit", "100000"),
+    // Each hit takes some headers away; that they were there is in the log already.
+    ("vsl_mask", "-RespUnset"),
     ("thread_pools", "2"),
     ("thread_pool_min", "50"),
     ("thread_pool_max", "1000"),
