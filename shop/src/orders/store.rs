@@ -7,7 +7,8 @@ use time::OffsetDateTime;
 
 use super::change::Transition;
 use super::model::{
-    Discount, FulfilmentState, Line, NewLine, NewOrder, Order, OrderState, PaymentState, ReviewState,
+    Discount, FulfilmentState, Line, NewLine, NewOrder, Order, OrderState, PaymentState,
+    ReviewState,
 };
 use super::number::OrderNumber;
 use crate::catalog::json_list;

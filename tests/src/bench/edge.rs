@@ -51,7 +51,9 @@ pub async fn run(bed: &Bed<'_>) -> Result<Measure> {
         let answer = asked.header("accept-encoding", "gzip").send().await?;
         let text = |name| {
             let value = answer.headers().get(name);
-            value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+            value
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default()
         };
         // What is kept for a second only is not found at that age.
         let (status, age) = (text("cache-status"), text("age").parse::<u64>().ok());
