@@ -30,13 +30,14 @@ sub vcl_deliver {
 }
 
 # A fresh hit at the first look. Everything else that is not for the shopper was taken out when this was stored, and Cache-Status
-# says `hit` since then. It has no X-Request-Id, for there is nothing to find by it: no origin heard of this request.
+# says `hit` since then. No origin heard of this request, so the number under which our log has it is the name to find it by.
 sub panono_deliver_usual {
 	unset resp.http.xkey;
 	unset resp.http.Panono-Edge;
 	unset resp.http.Panono-Edge-Floor;
 	unset resp.http.Via;
 	unset resp.http.X-Varnish;
+	set resp.http.X-Request-Id = req.xid;
 	call panono_if_none_match;
 	return (deliver);
 }

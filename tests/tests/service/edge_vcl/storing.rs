@@ -579,7 +579,7 @@ async fn what_is_between_origin_and_edge_stays_there() -> Result<()> {
                 "{name}"
             );
         }
-        assert!(names.contains(&"etag".to_owned()));
+        assert!(names.contains(&"etag".to_owned()) && names.contains(&"x-request-id".to_owned()));
     }
     Ok(())
 }
