@@ -11,7 +11,7 @@ sub vcl_deliver {
 		return (restart);
 	}
 	if (req.http.Panono-Fetched && !obj.uncacheable && resp.http.Panono-Edge) {
-		if (std.integer(resp.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
+		if (std.integer(regsub(resp.http.Panono-Edge, "@EDGE_TIMES@", "\5"), 0) < std.integer(var.global_get("floor"), 0)) {
 			# A purge came after vcl_backend_response looked at the floor, perhaps before the object could be found by its
 			# tags, as it can be now. This client asked before that and may have the answer; nobody else gets it.
 			set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);
@@ -34,7 +34,6 @@ sub vcl_deliver {
 sub panono_deliver_usual {
 	unset resp.http.xkey;
 	unset resp.http.Panono-Edge;
-	unset resp.http.Panono-Edge-Floor;
 	unset resp.http.Via;
 	unset resp.http.X-Varnish;
 	set resp.http.X-Request-Id = req.xid;

@@ -56,18 +56,18 @@ sub vcl_backend_response {
 	# What is for the edge alone, and what a stored answer brought along for this. `xkey` is what tags are found by.
 	header.regsub(beresp, "^(?i)(?:panono-|surrogate-|cdn-cache-control|x-varnish|x-dropped|cache-tag:|via:|x-request-id:).*$", "X-Dropped: 1");
 	unset beresp.http.X-Dropped;
-	set beresp.http.Panono-Edge-Floor = std.integer(var.get("floor"), 0);
-	# When it was stored, for how long it may be shown stale while it is refreshed, and if that fails, and by which fetch it came.
+	# When it was stored, for how long it may be shown stale while it is refreshed, and if that fails, by which fetch it came, and
+	# what was purged until then.
 	var.set("fetch", "fetch " + bereq.xid);
 	set beresp.http.Panono-Edge = std.real(time=now) + " " + var.get_duration("while_revalidate") + "s " + var.get_duration("if_error") + "s " +
-	    var.get("fetch");
+	    var.get("fetch") + " floor " + std.integer(var.get("floor"), 0) + ";";
 	# Its only token is away until the request that waits for this fetch has looked for purges once more. (The number of a fetch
 	# is given once, so there is a token to take. Without one this would be as good as a fetch that nobody waits for.)
 	if (bereq.is_bgfetch || vsthrottle.is_denied(var.get("fetch"), 1, @LOOK_AGAIN@s)) {
-		set beresp.http.Panono-Edge-Special = "background";
-	} else if (beresp.age > 0s) {
-		# It has its age from elsewhere.
-		set beresp.http.Panono-Edge-Special = "aged";
+		set beresp.http.Panono-Edge = beresp.http.Panono-Edge + " background";
+	} else if (beresp.age == 0s && beresp.keep > 0s) {
+		# Its age is that in here. A hit sees it by this second, for which it need not read a header. (Others have their age from elsewhere.)
+		set beresp.keep = beresp.keep + 1s;
 	}
 	# What a hit will say; nothing is written at that time.
 	if (beresp.http.Cache-Status) {
@@ -311,8 +311,6 @@ sub panono_failed {
 	} else {
 		set beresp.http.Panono-Edge-Failure = "0";
 	}
-	set beresp.http.Panono-Edge-Special = "failure";
-	unset beresp.http.Panono-Edge-Floor;
 	unset beresp.http.Panono-Edge;
 	set beresp.http.Vary = "Panono-Stale";
 	set beresp.grace = 0s;

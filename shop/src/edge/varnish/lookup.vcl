@@ -10,9 +10,9 @@ sub vcl_hit {
 	if (req.restarts == 0) {
 		# It was there before this request came, and no purge can have missed it: it is older than the time in which one can, or
 		# there was none. (See panono_hit_before_a_purge. The floor of an object is never above that of now.)
-		if (obj.ttl > 0s && obj.time <= req.time && (
-		    (obj.age > @LOOK_AGAIN@s && !obj.http.Panono-Edge-Special) ||
-		    (obj.http.Panono-Edge-Floor == var.global_get("floor")))) {
+		if (obj.ttl > 0s && (
+		    (obj.age > @LOOK_AGAIN@s && obj.keep > @KEEP@s + 0.5s) ||
+		    (obj.time <= req.time && std.strstr(obj.http.Panono-Edge, " floor " + var.global_get("floor") + ";")))) {
 			return (deliver);
 		}
 		return (restart);
@@ -38,7 +38,7 @@ sub vcl_hit {
 		return (synth(503));
 	}
 	if (obj.ttl > 0s) {
-		if (std.integer(obj.http.Panono-Edge-Floor, 0) < std.integer(var.global_get("floor"), 0)) {
+		if (std.integer(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\5"), 0) < std.integer(var.global_get("floor"), 0)) {
 			call panono_hit_before_a_purge;
 		}
 		if (std.real(time=req.time) < std.real(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\1"), 0.0) - 0.001 && !req.http.Panono-Forward) {
@@ -76,7 +76,7 @@ sub vcl_hit {
 # no such request, so what it brought is fetched once more. The object goes for good: as a soft-purged one it would look like
 # one that expired after the purge.
 sub panono_hit_before_a_purge {
-	if (obj.http.Panono-Edge-Special == "background" || (
+	if (obj.http.Panono-Edge ~ " background$" || (
 	    std.real(time=now) < std.real(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\1"), 0.0) + @LOOK_AGAIN@.0 &&
 	    vsthrottle.remaining(regsub(obj.http.Panono-Edge, "@EDGE_TIMES@", "\4"), 1, @LOOK_AGAIN@s) == 0)) {
 		set req.http.Panono-Purged = xkey.purge(req.http.Panono-Target-Tag);

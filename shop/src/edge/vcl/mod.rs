@@ -42,11 +42,11 @@ pub const MAXIMUM_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The parts of `Panono-Edge` on a stored answer: when it was stored, for how long it may be shown stale while it is refreshed, for
-/// how long if that fails, and the name of its fetch.
-const EDGE_TIMES: &str = "^([^ ]+) ([^ ]+) ([^ ]+) (fetch [0-9]+)$";
+/// how long if that fails, the name of its fetch, and what was purged until then. (Whether the fetch was in the background follows.)
+const EDGE_TIMES: &str = "^([^ ]+) ([^ ]+) ([^ ]+) (fetch [0-9]+) floor ([0-9]+);.*$";
 
 /// Changes with the headers that are kept on a stored answer.
-const STORED_FORMAT: &str = "2";
+const STORED_FORMAT: &str = "3";
 
 /// What browsers send: with TLS those of today and of some years ago, and without it.
 const USUAL_ENCODINGS: [&str; 3] = [
@@ -357,6 +357,8 @@ fn usual_encodings(config: &VclConfig) -> String {
     if cases.is_empty() {
         return String::new();
     }
+    // Most of what does not come from browsers comes from CDNs, which ask for this alone: it is left as it is after one look.
+    cases.insert(0, "if (req.http.Accept-Encoding == \"gzip\") {\n\t\t\t\t# As it is.\n\t\t\t}".to_owned());
     format!("\t\t\t{}\n", cases.join(" else "))
 }
 
