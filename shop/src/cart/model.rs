@@ -168,6 +168,8 @@ pub struct PricedLine {
     pub total: i64,
     /// How many can be bought; none where stock is not counted.
     pub available: Option<i64>,
+    /// Into how many buckets its stock is divided.
+    pub buckets: i16,
 }
 
 /// A line of something that cannot be bought any more. It costs nothing and stays until it is removed.

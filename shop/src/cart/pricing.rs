@@ -159,6 +159,7 @@ pub async fn price(
                 tax: sums.tax,
                 total: sums.total,
                 available: line.facts.available,
+                buckets: line.facts.buckets,
             })
             .collect(),
         methods,

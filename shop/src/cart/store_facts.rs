@@ -16,7 +16,7 @@ const FACTS: &str = "SELECT v.id, v.product_id, v.sku, p.slug, COALESCE(t.name, 
          AND (p.unpublished_at IS NULL OR p.unpublished_at > ?) AS is_sold, \
        (SELECT amount FROM price WHERE variant_id = v.id AND currency = ? AND starts_at <= ? \
          AND (ends_at IS NULL OR ends_at > ?) ORDER BY starts_at DESC, id DESC LIMIT 1) AS amount, \
-       s.tracked, s.on_hand, s.reserved, s.backorder_limit, s.low_threshold, \
+       s.tracked, s.on_hand, s.reserved, s.backorder_limit, s.low_threshold, s.buckets, \
        (SELECT CAST(SUM(b.on_hand - b.reserved) AS SIGNED) FROM stock_bucket b WHERE b.variant_id = v.id) AS in_buckets, \
        (SELECT JSON_ARRAYAGG(JSON_ARRAY(o.position, o.id, COALESCE(vl.text, ov.value))) FROM variant_option vo \
          STRAIGHT_JOIN product_option o ON o.id = vo.option_id STRAIGHT_JOIN product_option_value ov ON ov.id = vo.value_id \
@@ -63,6 +63,8 @@ pub struct VariantFacts {
     pub amount: Option<i64>,
     /// How many can be bought; none where stock is not counted.
     pub available: Option<i64>,
+    /// Into how many buckets its stock is divided.
+    pub buckets: i16,
 }
 
 #[derive(Debug, sqlx::FromRow)]
@@ -81,6 +83,7 @@ struct FactsRow {
     reserved: Option<i64>,
     backorder_limit: Option<i64>,
     low_threshold: Option<i64>,
+    buckets: Option<i16>,
     in_buckets: Option<i64>,
     options: Option<Json<Vec<(i32, i64, String)>>>,
     picture: Option<Json<(String, i32, i32, String)>>,
@@ -126,6 +129,7 @@ impl From<FactsRow> for VariantFacts {
             weight_grams: row.weight_grams,
             amount: row.amount.filter(|_| row.is_sold == Some(true)),
             available,
+            buckets: row.buckets.unwrap_or(0),
         }
     }
 }

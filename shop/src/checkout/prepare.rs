@@ -221,12 +221,16 @@ async fn attempt(
             .field("/coupons", limit.code);
         return Err(error.into());
     }
-    let lines: Vec<(i64, i64)> = priced
+    let wanted: Vec<stock::Wanted> = priced
         .lines
         .iter()
-        .map(|line| (line.variant_id, i64::from(line.quantity)))
+        .map(|line| stock::Wanted {
+            variant_id: line.variant_id,
+            quantity: i64::from(line.quantity),
+            buckets: line.buckets,
+        })
         .collect();
-    if let Err(sold_out) = stock::hold(connection, order_id, &lines).await? {
+    if let Err(sold_out) = stock::hold(connection, order_id, &wanted).await? {
         return Err(out_of_stock(&priced, sold_out.variant_id).into());
     }
     crash::here(Point::Held);

@@ -14,7 +14,7 @@ mod store;
 pub mod store_columns;
 pub mod store_rows;
 
-pub use model::{MAX_BUCKETS, NotReserved, SoldOut};
+pub use model::{MAX_BUCKETS, NotReserved, SoldOut, Wanted};
 pub use store::{STATEMENTS, allocate, hold, release, release_some, restock, ship};
 
 /// Variants of which the availability band changed; consumed by [`follow`].

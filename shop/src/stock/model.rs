@@ -144,11 +144,54 @@ impl Rows {
     }
 }
 
-/// The bucket that an order asks first: each the next one, in the order of their ids. Orders that are under way at the same time
-/// have ids near each other, and so do not meet.
+/// Pieces of a variant that an order is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The variant.
+    pub variant_id: i64,
+    /// How many.
+    pub quantity: i64,
+    /// The number of its buckets, as they were when the cart was read. Where that has changed, its pieces are found all the same,
+    /// with more statements.
+    pub buckets: i16,
+}
+
+/// Where pieces of a variant are asked for first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The variant.
+    pub variant_id: i64,
+    /// Its bucket, or [`OWN_ROW`].
+    pub bucket: i16,
+    /// How many.
+    pub quantity: i64,
+}
+
+/// Where an order asks first, in the order in which rows are locked; wishes for one variant are added up. Of several buckets each
+/// order asks the next one, by its id: orders that are under way at the same time have ids near each other, and so do not meet.
 #[must_use]
-pub fn first_bucket(order_id: i64, buckets: i16) -> i16 {
-    i16::try_from(order_id.rem_euclid(i64::from(buckets.max(1)))).unwrap_or(0)
+pub fn places(order_id: i64, wanted: &[Wanted]) -> Vec<Place> {
+    let lines: Vec<_> = wanted
+        .iter()
+        .map(|wanted| (wanted.variant_id, wanted.quantity))
+        .collect();
+    let buckets: BTreeMap<i64, i16> = wanted
+        .iter()
+        .map(|wanted| (wanted.variant_id, wanted.buckets.min(MAX_BUCKETS)))
+        .collect();
+    in_order(&lines)
+        .into_iter()
+        .map(|(variant_id, quantity)| Place {
+            variant_id,
+            bucket: match buckets.get(&variant_id) {
+                Some(&count) if count > 0 => {
+                    i16::try_from(order_id.rem_euclid(i64::from(count))).unwrap_or(0)
+                }
+                _ => OWN_ROW,
+            },
+            quantity,
+        })
+        .collect()
 }
 
 /// The quantities of each variant, in the order in which rows are locked. Lines of one variant are added up.
@@ -164,6 +207,30 @@ pub fn in_order(lines: &[(i64, i64)]) -> BTreeMap<i64, i64> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn orders_ask_one_bucket_after_the_other() {
+        let wanted = |variant_id, quantity, buckets| Wanted {
+            variant_id,
+            quantity,
+            buckets,
+        };
+        let places = |order_id, wanted: &[Wanted]| -> Vec<_> {
+            places(order_id, wanted)
+                .into_iter()
+                .map(|place| (place.variant_id, place.bucket, place.quantity))
+                .collect()
+        };
+        let lines = [wanted(9, 1, 4), wanted(2, 3, 0), wanted(9, 2, 4)];
+        assert_eq!(places(6, &lines), [(2, OWN_ROW, 3), (9, 2, 3)]);
+        assert_eq!(places(7, &lines), [(2, OWN_ROW, 3), (9, 3, 3)]);
+        assert_eq!(places(8, &lines), [(2, OWN_ROW, 3), (9, 0, 3)]);
+        assert_eq!(places(-1, &[wanted(1, 1, -3)]), [(1, OWN_ROW, 1)]);
+        assert_eq!(
+            places(i64::MAX, &[wanted(1, 1, i16::MAX)]),
+            [(1, MAX_BUCKETS - 1, 1)]
+        );
+    }
+
     use proptest::prelude::*;
 
     use super::*;

@@ -1,23 +1,11 @@
 //! The statements by which orders hold, ship and give back pieces.
 
-use std::collections::BTreeMap;
-
 use sqlx::MySqlConnection;
 
-use super::model::{MAX_BUCKETS, NotReserved, OWN_ROW, SoldOut, first_bucket, in_order};
+use super::model::{NotReserved, OWN_ROW, Place, SoldOut, Wanted, in_order, places};
 use super::{TOPIC, store_rows};
 use crate::catalog::json_list;
 use crate::outbox;
-
-const BUCKETS: &str = "SELECT s.variant_id, s.buckets FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) wanted \
-     STRAIGHT_JOIN stock s ON s.variant_id = wanted.id";
-
-/// A popular product is mostly bought alone, and then each order's share of the processors counts: one statement asks for the
-/// number of buckets, writes the reservation and tells both in the id of its answer (see [`drawn`]).
-const RESERVE_FIRST: &str = "INSERT INTO stock_reservation (order_id, variant_id, bucket, quantity, state) \
-     SELECT ?, variant_id, IF(buckets = 0, -1, ? % buckets), ?, \
-       IF(LAST_INSERT_ID(1000 * buckets + 2 + IF(buckets = 0, -1, ? % buckets)) > 0, 'held', NULL) \
-     FROM stock WHERE variant_id = ?";
 
 const RESERVE_ONE: &str = "INSERT INTO stock_reservation (order_id, variant_id, bucket, quantity, state) VALUES (?, ?, ?, ?, 'held')";
 
@@ -81,8 +69,6 @@ const ALLOCATE: &str =
 
 /// The statements with their names, to be prepared by a test.
 pub const STATEMENTS: &[(&str, &str)] = &[
-    ("stock_buckets_of", BUCKETS),
-    ("stock_reserve_first", RESERVE_FIRST),
     ("stock_reserve", RESERVE),
     ("stock_reserve_one", RESERVE_ONE),
     ("stock_hold", HOLD),
@@ -108,26 +94,25 @@ pub const STATEMENTS: &[(&str, &str)] = &[
 pub async fn hold(
     connection: &mut MySqlConnection,
     order_id: i64,
-    lines: &[(i64, i64)],
+    wanted: &[Wanted],
 ) -> Result<Result<(), SoldOut>, sqlx::Error> {
-    let wanted = in_order(lines);
-    let one = wanted.first_key_value().filter(|_| wanted.len() == 1);
-    let places = match one {
-        Some((&variant_id, &quantity)) => {
-            reserve_first(connection, order_id, variant_id, quantity).await?
-        }
-        None => reserve_all(connection, order_id, &wanted).await?,
-    };
-    let places = match places {
-        Ok(places) => places,
-        Err(sold_out) => return Ok(Err(sold_out)),
-    };
+    let places = places(order_id, wanted);
+    let rows: Vec<_> = places
+        .iter()
+        .map(|place| (place.variant_id, place.bucket, place.quantity))
+        .collect();
+    reserve(connection, order_id, &rows).await?;
     let mut changed = Vec::new();
-    for (variant_id, bucket, quantity, count) in places {
+    for place in places {
+        let Place {
+            variant_id,
+            bucket,
+            quantity,
+        } = place;
         if take(connection, variant_id, bucket, quantity, &mut changed).await? {
             continue;
         }
-        let Some(found) = take_elsewhere(connection, variant_id, quantity, count).await? else {
+        let Some(found) = take_elsewhere(connection, place).await? else {
             return Ok(Err(SoldOut { variant_id }));
         };
         sqlx::query(RESERVATION_DELETE)
@@ -144,67 +129,6 @@ pub async fn hold(
     }
     announce(connection, &changed).await?;
     Ok(Ok(()))
-}
-
-/// Where pieces of a variant are asked for first: its variant, its bucket or [`OWN_ROW`], how many, and how many buckets there are.
-type Place = (i64, i16, i64, i16);
-
-async fn reserve_first(
-    connection: &mut MySqlConnection,
-    order_id: i64,
-    variant_id: i64,
-    quantity: i64,
-) -> Result<Result<Vec<Place>, SoldOut>, sqlx::Error> {
-    let done = sqlx::query(RESERVE_FIRST)
-        .bind(order_id)
-        .bind(order_id)
-        .bind(quantity)
-        .bind(order_id)
-        .bind(variant_id)
-        .execute(connection)
-        .await?;
-    if done.rows_affected() == 0 {
-        return Ok(Err(SoldOut { variant_id }));
-    }
-    let (bucket, count) = drawn(done.last_insert_id());
-    Ok(Ok(vec![(variant_id, bucket, quantity, count)]))
-}
-
-/// The bucket and the number of buckets in the answer to [`RESERVE_FIRST`].
-fn drawn(answer: u64) -> (i16, i16) {
-    let bucket = i16::try_from(answer % 1000).unwrap_or(1) - 2;
-    let count = i16::try_from(answer / 1000).unwrap_or(MAX_BUCKETS);
-    (bucket, count.min(MAX_BUCKETS))
-}
-
-async fn reserve_all(
-    connection: &mut MySqlConnection,
-    order_id: i64,
-    wanted: &BTreeMap<i64, i64>,
-) -> Result<Result<Vec<Place>, SoldOut>, sqlx::Error> {
-    let ids: Vec<i64> = wanted.keys().copied().collect();
-    let buckets: Vec<(i64, i16)> = sqlx::query_as(BUCKETS)
-        .bind(json_list(&ids)?)
-        .fetch_all(&mut *connection)
-        .await?;
-    let buckets: BTreeMap<i64, i16> = buckets.into_iter().collect();
-    let mut places = Vec::with_capacity(wanted.len());
-    for (&variant_id, &quantity) in wanted {
-        match buckets.get(&variant_id) {
-            None => return Ok(Err(SoldOut { variant_id })),
-            Some(0) => places.push((variant_id, OWN_ROW, quantity, 0)),
-            Some(&count) => {
-                let bucket = first_bucket(order_id, count);
-                places.push((variant_id, bucket, quantity, count.min(MAX_BUCKETS)));
-            }
-        }
-    }
-    let rows: Vec<_> = places
-        .iter()
-        .map(|&(variant_id, bucket, quantity, _)| (variant_id, bucket, quantity))
-        .collect();
-    reserve(connection, order_id, &rows).await?;
-    Ok(Ok(places))
 }
 
 async fn reserve(
@@ -260,12 +184,11 @@ async fn take(
 /// the variant is sold out only if all of them together have too little.
 async fn take_elsewhere(
     connection: &mut MySqlConnection,
-    variant_id: i64,
-    quantity: i64,
-    count: i16,
+    place: Place,
 ) -> Result<Option<Vec<(i16, i64)>>, sqlx::Error> {
+    let (variant_id, quantity) = (place.variant_id, place.quantity);
     let mut ignored = Vec::new();
-    let free: Option<i16> = if count == 0 {
+    let free: Option<i16> = if place.bucket == OWN_ROW {
         None
     } else {
         sqlx::query_scalar(FREE_BUCKET)
@@ -502,14 +425,6 @@ async fn announce(connection: &mut MySqlConnection, variants: &[i64]) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_place_is_told_in_the_answer() {
-        for (bucket, count) in [(OWN_ROW, 0), (0, 1), (15, 16), (63, MAX_BUCKETS)] {
-            let told = 1000 * i64::from(count) + 2 + i64::from(bucket);
-            assert_eq!(drawn(u64::try_from(told).unwrap()), (bucket, count));
-        }
-    }
 
     #[test]
     fn only_a_band_that_is_another_one_is_told() {

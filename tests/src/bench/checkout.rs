@@ -16,7 +16,7 @@ use panono_shop::outbox::{Topic, enqueue};
 use panono_shop::payments::{PaymentSettings, Payments};
 use panono_shop::risk::RiskSettings;
 use panono_shop::secret::Keys;
-use panono_shop::stock::{self, store_rows};
+use panono_shop::stock::{self, Wanted, store_rows};
 use sqlx::MySqlConnection;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
@@ -30,8 +30,10 @@ use super::{Measure, median, say};
 const CLIENTS: usize = 32;
 /// Those who want the same product at the same moment.
 const CROWD: usize = 64;
+/// The connections of two web processes, as many as each has by default.
+const POOL: usize = 32;
 const PRODUCTS: usize = 1000;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const PER_ROUND: usize = 800;
 const WARM_UP: usize = 100;
 /// More than any round sells.
@@ -210,7 +212,12 @@ pub async fn rate_of_one_product(group: &MysqlGroup) -> Result<Measure> {
     let market = Market::open(&database, 2, PIECES).await?;
     let [divided, whole] = [market.variants[0], market.variants[1]];
     market.divide(divided, BUCKETS).await?;
-    let db = access(&database, CROWD).await?;
+    let [divided, whole] = [(divided, BUCKETS), (whole, 0)].map(|(variant_id, buckets)| Wanted {
+        variant_id,
+        quantity: 1,
+        buckets,
+    });
+    let db = access(&database, POOL).await?;
     let (mut of_shop, mut of_yardstick) = (Vec::new(), Vec::new());
     let mut first_cart = 1;
     for round in 0..=ROUNDS {
@@ -244,7 +251,7 @@ enum LockFirst {
 
 async fn orders_of(
     db: &Db,
-    variant: i64,
+    wanted: Wanted,
     count: usize,
     first_cart: i64,
     lock_first: LockFirst,
@@ -255,7 +262,7 @@ async fn orders_of(
         async move {
             let cart = first_cart + i64::try_from(number)?;
             db.transaction(move |connection| {
-                Box::pin(async move { order(connection, cart, variant, lock_first).await })
+                Box::pin(async move { order(connection, cart, wanted, lock_first).await })
             })
             .await?;
             Ok(())
@@ -267,11 +274,11 @@ async fn orders_of(
 async fn order(
     connection: &mut MySqlConnection,
     cart: i64,
-    variant: i64,
+    wanted: Wanted,
     lock_first: LockFirst,
 ) -> Result<(), DbError> {
     if lock_first == LockFirst::Yes {
-        store_rows::lock(connection, variant).await?;
+        store_rows::lock(connection, wanted.variant_id).await?;
     }
     let new = NewOrder {
         cart_id: cart,
@@ -295,7 +302,7 @@ async fn order(
         ip_key: None,
         hold: Duration::from_secs(900),
         lines: vec![NewLine {
-            variant_id: variant,
+            variant_id: wanted.variant_id,
             product_id: 1,
             sku: "SKU-0".to_owned(),
             name: "Mug 0".to_owned(),
@@ -316,7 +323,7 @@ async fn order(
     let (id, number) = orders::insert(connection, &new).await?;
     let payload = serde_json::json!({ "kind": "order.created", "total": 1500 });
     enqueue(connection, Topic::new("event"), number.as_str(), &payload).await?;
-    stock::hold(connection, id, &[(variant, 1)])
+    stock::hold(connection, id, &[wanted])
         .await?
         .map_err(|_| DbError::Aborted)?;
     Ok(())

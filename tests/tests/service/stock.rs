@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::{Result, ensure};
 use panono_shop::db::{Db, DbError, MayBeDatabase};
-use panono_shop::stock::{self, NotReserved, SoldOut, store_rows};
+use panono_shop::stock::{self, NotReserved, SoldOut, Wanted, store_rows};
 use panono_tests::mysql::TestDatabase;
 use sqlx::{Connection, MySqlConnection};
 
@@ -92,7 +92,41 @@ impl Store {
         self.run(move |connection| {
             let lines = lines.clone();
             Box::pin(async move {
-                stock::hold(connection, order, &lines)
+                let mut wanted = Vec::new();
+                for (variant_id, quantity) in lines {
+                    let buckets = "SELECT buckets FROM stock WHERE variant_id = ?";
+                    wanted.push(Wanted {
+                        variant_id,
+                        quantity,
+                        buckets: sqlx::query_scalar(buckets)
+                            .bind(variant_id)
+                            .fetch_one(&mut *connection)
+                            .await?,
+                    });
+                }
+                stock::hold(connection, order, &wanted)
+                    .await?
+                    .map_err(Refused::SoldOut)
+            })
+        })
+        .await
+    }
+
+    /// As [`Store::hold`] of one piece, by who believes that there are so many buckets.
+    async fn hold_believing(
+        &self,
+        order: i64,
+        variant_id: i64,
+        buckets: i16,
+    ) -> Result<(), Refused> {
+        self.run(move |connection| {
+            Box::pin(async move {
+                let wanted = Wanted {
+                    variant_id,
+                    quantity: 1,
+                    buckets,
+                };
+                stock::hold(connection, order, &[wanted])
                     .await?
                     .map_err(Refused::SoldOut)
             })
@@ -189,6 +223,40 @@ async fn orders_of_several_lines_never_wait_in_a_circle() -> Result<()> {
     let (stock, orders) = store.promised().await?;
     assert_eq!(stock, orders);
     assert!(served > 50, "{served}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_saw_other_buckets_is_served_all_the_same() -> Result<()> {
+    for (there, believed) in [(0, 4), (4, 0), (4, 1), (4, 16), (4, -1)] {
+        let store = Store::open(1, 3).await?;
+        let variant = store.variants[0];
+        store.divide(variant, there).await.unwrap();
+        for order in 13..16 {
+            store
+                .hold_believing(order, variant, believed)
+                .await
+                .unwrap_or_else(|error| panic!("{there}, {believed}, {order}: {error:?}"));
+        }
+        assert!(
+            matches!(
+                store.hold_believing(16, variant, believed).await,
+                Err(Refused::SoldOut(SoldOut { variant_id })) if variant_id == variant
+            ),
+            "{there}, {believed}"
+        );
+        assert_eq!(store.promised().await?, (3, 3), "{there}, {believed}");
+        // Each knows where its own piece is.
+        for order in 13..16 {
+            store
+                .run(move |connection| {
+                    Box::pin(async move { Ok(stock::release(connection, order).await?) })
+                })
+                .await
+                .unwrap();
+        }
+        assert_eq!(store.promised().await?, (0, 0), "{there}, {believed}");
+    }
     Ok(())
 }
 

@@ -358,7 +358,10 @@ fn usual_encodings(config: &VclConfig) -> String {
         return String::new();
     }
     // Most of what does not come from browsers comes from CDNs, which ask for this alone: it is left as it is after one look.
-    cases.insert(0, "if (req.http.Accept-Encoding == \"gzip\") {\n\t\t\t\t# As it is.\n\t\t\t}".to_owned());
+    cases.insert(
+        0,
+        "if (req.http.Accept-Encoding == \"gzip\") {\n\t\t\t\t# As it is.\n\t\t\t}".to_owned(),
+    );
     format!("\t\t\t{}\n", cases.join(" else "))
 }
 
