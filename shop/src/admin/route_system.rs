@@ -23,6 +23,7 @@ pub struct AuditQuery {
     /// Only what the token of this name did.
     actor: Option<String>,
     /// Only what was done to this kind of thing, such as product.
+    #[param(pattern = "^[a-z_]{1,32}$")]
     entity: Option<String>,
     /// Only what was done to the thing with this number; needs `entity`.
     entity_id: Option<i64>,
@@ -50,6 +51,18 @@ pub async fn audit_log(
     } = query.into_inner();
     if entity_id.is_some() && entity.is_none() {
         return Err(ApiError::new(Code::InvalidRequest).field("entity", "is needed with entity_id"));
+    }
+    let is_word = |text: &String| {
+        (1..=32).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    if entity.as_ref().is_some_and(|entity| !is_word(entity)) {
+        return Err(ApiError::new(Code::InvalidRequest).field(
+            "entity",
+            "must be a kind of thing, as the rows name it, such as product",
+        ));
     }
     let limit = limit(asked)?;
     let filter = AuditFilter {

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use super::category::CategoryLink;
 use super::identifier::{Sku, Slug};
-use super::listing::{Brand, Card, Image};
+use super::listing::{Brand, Image};
 use super::model::AvailabilityBand;
 use super::money::Money;
 
@@ -52,8 +52,6 @@ pub struct ProductPage {
     pub categories: Vec<Vec<CategoryLink>>,
     /// Its tags.
     pub tags: Vec<String>,
-    /// Other products of its first category.
-    pub related: Vec<Card>,
 }
 
 impl ProductPage {

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::category::{Answer, CategoryLink, Lookup};
 use super::identifier::{Locale, Sku, Slug};
 use super::json_list;
-use super::listing::{Brand, Image};
+use super::listing::{Brand, Card, Image};
 use super::model::{Availability, AvailabilityBand};
 use super::money::{Currency, Money};
 use super::price::{
@@ -140,6 +140,34 @@ fn visibility(
     }
 }
 
+/// Other products of a product's first category: those that follow it there.
+///
+/// # Errors
+/// Those of the database.
+pub async fn related_products(
+    connection: &mut MySqlConnection,
+    page: &ProductPage,
+    currency: Currency,
+    locale: &Locale,
+    default_locale: &Locale,
+) -> Result<Vec<Card>, sqlx::Error> {
+    let first = page.categories.first().and_then(|path| path.last());
+    match first {
+        Some(category) => {
+            related_cards(
+                connection,
+                page.id,
+                category.id,
+                currency,
+                locale,
+                default_locale,
+            )
+            .await
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
 /// The product of an address, with its prices in a currency.
 ///
 /// # Errors
@@ -180,24 +208,6 @@ pub async fn product_by_slug(
     let price_change = price(connection, row.id, currency, &mut variants, now).await?;
     let attributes = attributes(connection, row.id, locale).await?;
     let categories = categories(connection, row.id, locale, default_locale).await?;
-    let first = categories
-        .first()
-        .and_then(|path| path.last())
-        .map(|category| category.id);
-    let related = match first {
-        Some(category) => {
-            related_cards(
-                connection,
-                row.id,
-                category,
-                currency,
-                locale,
-                default_locale,
-            )
-            .await?
-        }
-        None => Vec::new(),
-    };
     let page = ProductPage {
         id: row.id,
         slug: slug(&row.slug)?,
@@ -220,7 +230,6 @@ pub async fn product_by_slug(
         media: media(row.media.as_deref())?,
         categories,
         tags: tags(row.tags.as_deref())?,
-        related,
     };
     let valid_until = [price_change, row.unpublished_at]
         .into_iter()

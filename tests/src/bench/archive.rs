@@ -1,18 +1,14 @@
 //! What continuous archiving costs those who commit: `archiving_cost`.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Measure, median, say};
+use super::{Measure, commits, median, say};
 use crate::mysql::{MysqlGroup, PASSWORD, ROOT};
 use crate::process::{Folder, Process};
 
-/// Sessions that commit at the same time.
-const SESSIONS: usize = 16;
-/// How long each half of a round is measured.
-const HALF: Duration = Duration::from_secs(5);
 /// Rounds, of which the middle one counts.
 const ROUNDS: usize = 5;
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -23,12 +19,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// When a commit fails, or nothing was archived.
 pub async fn run(group: &MysqlGroup) -> Result<Measure> {
     let member = group.primary().await?;
-    member
-        .execute("CREATE DATABASE IF NOT EXISTS archived")
-        .await?;
-    member
-        .execute("CREATE TABLE IF NOT EXISTS archived.row (id BIGINT PRIMARY KEY AUTO_INCREMENT, data VARCHAR(1000))")
-        .await?;
+    commits::prepare(member).await?;
     let folder = Folder::new("archive")?;
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -37,10 +28,10 @@ pub async fn run(group: &MysqlGroup) -> Result<Measure> {
     let key = file("key", &"5a".repeat(32)).context("failed to write the key")?;
     let password = file("password", PASSWORD).context("failed to write the password")?;
     let target = folder.path().join("target");
-    commits(group).await?;
+    commits::per_second(member).await?;
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        without.push(commits(group).await?);
+        without.push(commits::per_second(member).await?);
         let mut command = Command::new(crate::tools::beside("panono-backup")?);
         command
             .args(["archive", "--every-seconds", "1"])
@@ -49,7 +40,7 @@ pub async fn run(group: &MysqlGroup) -> Result<Measure> {
             .arg(format!("--key-file={}", key.display()))
             .arg(format!("--password-file={}", password.display()));
         let archiver = Process::start("archive", command, &folder.path().join("archive.log"))?;
-        let during = commits(group).await;
+        let during = commits::per_second(member).await;
         let ended = archiver.terminate(STOP_LIMIT).await?;
         ensure!(
             ended.success(),
@@ -71,29 +62,4 @@ pub async fn run(group: &MysqlGroup) -> Result<Measure> {
         median(without),
         "ratio>=0.95",
     ))
-}
-
-/// Commits a second.
-async fn commits(group: &MysqlGroup) -> Result<f64> {
-    let member = group.primary().await?;
-    let began = Instant::now();
-    let mut sessions = Vec::new();
-    for _ in 0..SESSIONS {
-        let mut connection = member.connect().await?;
-        sessions.push(tokio::spawn(async move {
-            let mut count = 0_u32;
-            while began.elapsed() < HALF {
-                sqlx::query("INSERT INTO archived.row (data) VALUES (REPEAT('x', 500))")
-                    .execute(&mut connection)
-                    .await?;
-                count += 1;
-            }
-            Ok::<_, anyhow::Error>(count)
-        }));
-    }
-    let mut count = 0;
-    for session in sessions {
-        count += session.await??;
-    }
-    Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }

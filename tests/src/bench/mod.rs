@@ -12,6 +12,7 @@
 pub mod archive;
 pub mod bed;
 pub mod checkout;
+pub mod commits;
 pub mod edge;
 pub mod fleet;
 pub mod gaps;

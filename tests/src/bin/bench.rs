@@ -6,7 +6,8 @@ use panono_tests::agents::{AgentGroup, AgentOptions};
 use panono_tests::bench::bed::Bed;
 use panono_tests::bench::traffic::Traffic;
 use panono_tests::bench::{
-    Measure, archive, checkout, edge, fleet, gaps, lifecycle, login, miss, origin, say, soak,
+    Measure, archive, checkout, commits, edge, fleet, gaps, lifecycle, login, miss, origin, say,
+    soak,
 };
 use panono_tests::mysql::{Durability, GroupOptions, MysqlGroup};
 use panono_tests::tools;
@@ -31,6 +32,8 @@ const GAPS: &[&str] = &[
     "write_gap_crash_ms",
     "write_gap_partition_ms",
 ];
+/// The bench that starts its own servers.
+const ALONE: &[&str] = &["group_commit_rate"];
 /// Benches of the operator, which are one run.
 const FLEET: &[&str] = &[
     "shops_1000_converge_s",
@@ -49,7 +52,7 @@ async fn main() -> Result<()> {
     if wanted == ["soak"] {
         return soak::run().await;
     }
-    let known: Vec<&str> = [SMALL, BUYING, WHOLE, GAPS, FLEET].concat();
+    let known: Vec<&str> = [SMALL, BUYING, WHOLE, ALONE, GAPS, FLEET].concat();
     if let Some(unknown) = wanted.iter().find(|name| !known.contains(&name.as_str())) {
         bail!(
             "there is no bench {unknown}; there are: {}",
@@ -68,6 +71,9 @@ async fn main() -> Result<()> {
     small(&chosen(SMALL), &mut measures, &mut failed).await?;
     buying(&chosen(BUYING), &mut measures, &mut failed).await?;
     whole(&chosen(WHOLE), &mut measures, &mut failed).await?;
+    for name in chosen(ALONE) {
+        note(name, commits::of_group().await, &mut measures, &mut failed);
+    }
     database(&chosen(GAPS), &mut measures, &mut failed).await?;
     fleet(&chosen(FLEET), &mut measures, &mut failed).await;
     let folder = tools::repository().join("target");

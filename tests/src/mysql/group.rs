@@ -82,14 +82,19 @@ impl MysqlGroup {
     /// # Errors
     /// When the program is missing or the server does not come up.
     pub async fn single() -> Result<Self> {
-        Self::launch(
-            GroupOptions {
-                members: 1,
-                ..GroupOptions::default()
-            },
-            false,
-        )
-        .await
+        Self::single_with(GroupOptions::default()).await
+    }
+
+    /// Starts one server without replication, with the settings of these options.
+    ///
+    /// # Errors
+    /// When the program is missing or the server does not come up.
+    pub async fn single_with(options: GroupOptions) -> Result<Self> {
+        let one = GroupOptions {
+            members: 1,
+            ..options
+        };
+        Self::launch(one, false).await
     }
 
     async fn launch(options: GroupOptions, replicated: bool) -> Result<Self> {

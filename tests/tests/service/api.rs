@@ -241,6 +241,16 @@ async fn a_program_reads_the_catalogue() -> Result<()> {
         .cacheable(200, &[&red_tag]);
     assert_eq!(product.body["variants"][0]["sku"], "SKU-red");
     assert_eq!(product.body["variants"][0]["availability"], "low");
+    let related = client
+        .get("catalog/products/red/related")
+        .await?
+        .cacheable(200, &[&red_tag, &blue_tag]);
+    assert_eq!(related.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(related.body["items"][0]["slug"], "blue");
+    assert!(
+        !product.header("surrogate-key").contains(&blue_tag),
+        "another product's price would take this one out of the caches"
+    );
     let numbers = client
         .get("catalog/availability?sku=SKU-blue,SKU-none,SKU-red")
         .await?
@@ -308,6 +318,14 @@ async fn what_is_not_there_moved_or_wrong_is_said_so() -> Result<()> {
         moved.header("location"),
         "/api/v1/catalog/products/new?locale=zh-CN"
     );
+    let moved = client
+        .get("catalog/products/old/related?currency=EUR")
+        .await?
+        .expect(301);
+    assert_eq!(
+        moved.header("location"),
+        "/api/v1/catalog/products/new/related?currency=EUR"
+    );
     let spelt = client
         .get("catalog/products?utm=1&limit=024")
         .await?
@@ -326,6 +344,12 @@ async fn what_is_not_there_moved_or_wrong_is_said_so() -> Result<()> {
     let gone = client.get("catalog/products/new").await?;
     let gone = gone.cacheable(410, &[&format!("p-{id}")]);
     assert_eq!(gone.body["code"], "gone");
+    let gone = client.get("catalog/products/new/related").await?;
+    gone.cacheable(410, &[&format!("p-{id}")]);
+    client
+        .get("catalog/products/none/related")
+        .await?
+        .cacheable(404, &[]);
 
     let wrong = client
         .get("catalog/products?currency=XXX&limit=0")

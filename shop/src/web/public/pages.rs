@@ -364,7 +364,15 @@ impl Making<'_> {
         self.tags.insert(Tag::product(product.id));
         self.tags.insert(Tag::slug(SlugKind::Product, slug));
         let around = self.surroundings(query.currency).await?;
-        let related = shown_cards(&product.related, &mut self.tags, self.now);
+        let related = store_product::related_products(
+            self.connection,
+            &product,
+            query.currency,
+            &self.public.language(self.locale),
+            &self.public.default_language(),
+        )
+        .await?;
+        let related = shown_cards(&related, &mut self.tags, self.now);
         let view = product_view(self.public, &product, related, self.now);
         let body = storefront::product(&view, &self.public.site, &around.frame)?;
         Ok(self.html(body, None))

@@ -209,6 +209,12 @@ async fn lists_are_read_page_by_page() -> Result<()> {
                 .problem(400, "invalid_cursor");
         }
     }
+    for entity in ["", "Product", "%C3%A4", "product%27", &"a".repeat(33)] {
+        staff
+            .get(&format!("/audit-log?entity={entity}"))
+            .await?
+            .problem(400, "invalid_request");
+    }
     let log = staff.get("/audit-log?limit=4").await?.expect(200);
     let next = log.body["next"].as_str().unwrap();
     let rest = staff

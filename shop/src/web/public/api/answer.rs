@@ -9,8 +9,8 @@ use super::query::{
     AvailabilityQuery, ContentListQuery, PricedQuery, ProductsQuery, Query, SuggestQuery, TextQuery,
 };
 use super::view::{
-    CategoryDetail, CategoryTree, Completions, ProductDetail, ProductList, ShopSettings,
-    StockNumbers,
+    CategoryDetail, CategoryTree, Completions, ProductDetail, ProductList, RelatedProducts,
+    ShopSettings, StockNumbers,
 };
 use super::view_content::{ContentDetail, ContentList};
 use super::with_segment;
@@ -20,6 +20,7 @@ use crate::catalog::category::{Answer, Lookup};
 use crate::catalog::index::WHOLE_CATALOGUE;
 use crate::catalog::listing::{Card, Cursor as Place, ListingQuery};
 use crate::catalog::model::{Locale as Language, Sku, Slug};
+use crate::catalog::product::ProductPage;
 use crate::catalog::tree::MAX_DEPTH;
 use crate::catalog::{store_category, store_listing, store_product};
 use crate::content::store::{self as content_store, Kind};
@@ -36,6 +37,8 @@ use crate::web::public::{BuildError, Public};
 const CATEGORIES: &str = "/api/v1/catalog/categories/";
 const PRODUCTS: &str = "/api/v1/catalog/products";
 const PRODUCT: &str = "/api/v1/catalog/products/";
+/// What follows a product's address in that of its related ones.
+pub(super) const RELATED: &str = "/related";
 
 /// What cursors of content lists are bound to.
 const fn list_of(kind: Kind) -> u64 {
@@ -225,7 +228,7 @@ pub(super) async fn category(
         ("before" = Option<String>, Query, description = "`previous` of the page after"),
         ("category" = Option<String>, Query, description = "Slug of a category. Default: the whole catalogue"),
         ("currency" = Option<String>, Query, description = "Currency of prices (ISO 4217): one of the shop's. Default: its first"),
-        ("filters" = Option<std::collections::BTreeMap<String, String>>, Query, style = Form, explode,
+        ("filters" = Option<Object>, Query, style = Form, explode,
             description = "Filters: each a parameter `f.{code}` with values separated by commas, for the codes and values of `facets`, such as `f.color=blue,red`. Values of one code are alternatives; codes narrow each other. At most 8 codes and 32 values"),
         ("in_stock" = Option<bool>, Query, description = "Only what can be bought now. Default: false"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Products of a page. Default: 24"),
@@ -344,7 +347,7 @@ async fn listing(making: &mut Making<'_>, query: &ProductsQuery) -> Result<Liste
 
 /// A product
 ///
-/// Its texts, variants, prices, pictures and related products. Availability is in words; numbers have their own answer.
+/// Its texts, variants, prices and pictures. Availability is in words; numbers have their own answer.
 #[utoipa::path(get, path = "/api/v1/catalog/products/{slug}", tag = "catalogue",
     params(
         ("slug" = String, Path, description = "Slug of the product"),
@@ -357,30 +360,71 @@ pub(super) async fn product(
     slug: &Slug,
     query: PricedQuery,
 ) -> Result<Draft, BuildError> {
-    let (language, default) = making.languages(query.locale);
-    let currency = query.currency;
-    let answer = store_product::product_by_slug(
-        making.connection,
-        slug,
-        currency,
-        &language,
-        &default,
-        making.now,
-    )
-    .await?;
-    let canonical = query.to_query(&making.public.site);
-    let found = making.found(answer, (SlugKind::Product, slug), Tag::product, |to| {
-        join(with_segment(PRODUCT, to), &canonical)
-    })?;
-    let page = match found {
+    let page = match product_at(&mut making, slug, query, "").await? {
         ControlFlow::Continue(page) => page,
         ControlFlow::Break(draft) => return Ok(draft),
     };
     // The names of its categories are those of the menu.
     making.tags.insert(Tag::menu());
     making.tags.insert(Tag::product(page.id));
-    making.shows(&page.related);
     making.json(&ProductDetail::from(page))
+}
+
+/// Related products
+///
+/// Other products of its first category. They have an answer of their own because their prices change with them: that of the
+/// product stays in caches meanwhile.
+#[utoipa::path(get, path = "/api/v1/catalog/products/{slug}/related", tag = "catalogue",
+    params(
+        ("slug" = String, Path, description = "Slug of the product"),
+        ("currency" = Option<String>, Query, description = "Currency of prices (ISO 4217): one of the shop's. Default: its first"),
+        ("locale" = Option<String>, Query, description = "Language of names: one of the shop's locales. Default: its first"),
+    ),
+    responses((status = 200, body = RelatedProducts, description = "The products")))]
+pub(super) async fn related(
+    mut making: Making<'_>,
+    slug: &Slug,
+    query: PricedQuery,
+) -> Result<Draft, BuildError> {
+    let (language, default) = making.languages(query.locale);
+    let page = match product_at(&mut making, slug, query, RELATED).await? {
+        ControlFlow::Continue(page) => page,
+        ControlFlow::Break(draft) => return Ok(draft),
+    };
+    let cards = store_product::related_products(
+        making.connection,
+        &page,
+        query.currency,
+        &language,
+        &default,
+    )
+    .await?;
+    making.tags.insert(Tag::product(page.id));
+    making.shows(&cards);
+    making.json(&RelatedProducts::new(cards))
+}
+
+/// The product of a slug, or the answer to its not being there. `rest` is what follows the slug in the address.
+async fn product_at(
+    making: &mut Making<'_>,
+    slug: &Slug,
+    query: PricedQuery,
+    rest: &str,
+) -> Result<ControlFlow<Draft, ProductPage>, BuildError> {
+    let (language, default) = making.languages(query.locale);
+    let answer = store_product::product_by_slug(
+        making.connection,
+        slug,
+        query.currency,
+        &language,
+        &default,
+        making.now,
+    )
+    .await?;
+    let canonical = query.to_query(&making.public.site);
+    making.found(answer, (SlugKind::Product, slug), Tag::product, |to| {
+        join(with_segment(PRODUCT, to) + rest, &canonical)
+    })
 }
 
 /// Stock numbers

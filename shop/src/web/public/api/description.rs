@@ -36,6 +36,7 @@ const PROBLEM: &str = "application/problem+json";
         answer::category,
         answer::products,
         answer::product,
+        answer::related,
         answer::availability,
         answer::suggest,
         answer::pages,
@@ -167,7 +168,7 @@ impl Modify for Problems {
                 .insert(name.to_owned(), RefOr::T(response));
         }
         for (path, item) in &mut description.paths.paths {
-            let named = path.ends_with("{slug}");
+            let named = path.contains("{slug}");
             // A listing names a category in its query.
             let may_miss = named || path.ends_with("/products");
             for (_, operation) in operations(item) {

@@ -39,6 +39,8 @@ pub enum ApiRoute {
     Products(Box<ProductsQuery>),
     /// `/api/v1/catalog/products/{slug}`
     Product(Slug, PricedQuery),
+    /// `/api/v1/catalog/products/{slug}/related`
+    Related(Slug, PricedQuery),
     /// `/api/v1/catalog/availability`
     Availability(AvailabilityQuery),
     /// `/api/v1/catalog/search/suggest`
@@ -61,6 +63,14 @@ pub(super) fn resolve(segments: &[&str], query: &str, site: &Site) -> Resolved {
             ApiRoute::Products(Box::new(query))
         }),
         ["catalog", "products", slug] => with_slug(&asked, slug, query, site, ApiRoute::Product),
+        ["catalog", "products", slug, "related"] => with_slug_before(
+            &asked,
+            slug,
+            answer::RELATED,
+            query,
+            site,
+            ApiRoute::Related,
+        ),
         ["catalog", "availability"] => {
             with_query(&asked, &asked, query, site, ApiRoute::Availability)
         }
@@ -99,10 +109,22 @@ fn with_segment(prefix: &str, slug: &Slug) -> String {
     )
 }
 
-/// Resolves an address that ends with a slug, which may be encoded in other ways than ours.
+/// Resolves an address that ends with a slug.
 fn with_slug<Q: Query>(
     asked: &str,
     segment: &str,
+    query: &str,
+    site: &Site,
+    route: impl FnOnce(Slug, Q) -> ApiRoute,
+) -> Resolved {
+    with_slug_before(asked, segment, "", query, site, route)
+}
+
+/// Resolves an address that ends with a slug, which may be encoded in other ways than ours, and `rest`.
+fn with_slug_before<Q: Query>(
+    asked: &str,
+    segment: &str,
+    rest: &str,
     query: &str,
     site: &Site,
     route: impl FnOnce(Slug, Q) -> ApiRoute,
@@ -111,8 +133,9 @@ fn with_slug<Q: Query>(
     let Some(slug) = decoded.and_then(|slug| slug.parse::<Slug>().ok()) else {
         return Resolved::NotFound(None);
     };
-    let prefix = asked.strip_suffix(segment).unwrap_or_default();
-    let path = with_segment(prefix, &slug);
+    let before = asked.strip_suffix(rest).unwrap_or_default();
+    let prefix = before.strip_suffix(segment).unwrap_or_default();
+    let path = with_segment(prefix, &slug) + rest;
     with_query(asked, &path, query, site, |query| route(slug, query))
 }
 
@@ -150,6 +173,7 @@ pub(super) async fn answer(
         ApiRoute::Category(slug, query) => answer::category(making, slug, *query).await,
         ApiRoute::Products(query) => answer::products(making, query).await,
         ApiRoute::Product(slug, query) => answer::product(making, slug, *query).await,
+        ApiRoute::Related(slug, query) => answer::related(making, slug, *query).await,
         ApiRoute::Availability(query) => answer::availability(making, query).await,
         ApiRoute::Suggest(query) => answer::suggest(making, query).await,
         ApiRoute::ContentList(Kind::Page, query) => answer::pages(making, query).await,

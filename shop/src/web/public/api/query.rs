@@ -25,7 +25,7 @@ pub type Problems = Vec<QueryProblem>;
 
 /// A query that has one spelling.
 pub trait Query: Sized {
-    /// Reads a query in any spelling. Unknown parameters and empty ones are left out; of repeated ones the last counts.
+    /// Reads a query in any spelling. Unknown parameters and empty texts are left out; of repeated ones the last counts.
     ///
     /// # Errors
     /// Lists every parameter with a value that it cannot have.
@@ -82,6 +82,14 @@ impl<'query> Reader<'query> {
     }
 
     fn limit(&mut self, most: u32) -> u32 {
+        // A text may be empty, a number may not: a form does not ask for it.
+        let is_empty = |pair: &Pair<'_>| pair.name == "limit" && pair.raw_value.is_empty();
+        if self.pairs.iter().any(is_empty) {
+            self.problems.push(QueryProblem::value(
+                "limit",
+                format!("must be a number from 1 to {most}"),
+            ));
+        }
         self.take("limit", |text| {
             text.parse::<u32>()
                 .ok()

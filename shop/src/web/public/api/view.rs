@@ -569,8 +569,21 @@ pub(super) struct ProductDetail {
     categories: Vec<Vec<CategoryLink>>,
     /// Its tags.
     tags: Vec<String>,
-    /// Other products of its first category.
-    related: Vec<ProductCard>,
+}
+
+/// Other products that fit to one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RelatedProducts {
+    /// Those that follow it in its first category, at most eight.
+    items: Vec<ProductCard>,
+}
+
+impl RelatedProducts {
+    pub(super) fn new(cards: Vec<listing::Card>) -> Self {
+        Self {
+            items: cards.into_iter().map(Into::into).collect(),
+        }
+    }
 }
 
 impl From<ProductPage> for ProductDetail {
@@ -618,7 +631,6 @@ impl From<ProductPage> for ProductDetail {
             images: page.media.into_iter().map(image).collect(),
             categories: page.categories.into_iter().map(way).collect(),
             tags: page.tags,
-            related: page.related.into_iter().map(Into::into).collect(),
         }
     }
 }
