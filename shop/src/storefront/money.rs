@@ -46,7 +46,7 @@ impl Money {
     /// The amount as a shopper of `locale` reads it: `€1,234.50`, `CN¥20.00`, `CHF 9.90`.
     #[must_use]
     pub fn format(self, locale: Locale) -> String {
-        let sign = if self.minor < 0 { "-" } else { "" };
+        let sign = if self.minor < 0 { "−" } else { "" };
         let (major, minor) = self.split();
         let mut text = String::from(sign);
         match self.currency.symbol(locale) {
@@ -178,7 +178,7 @@ mod tests {
             (1_234_567, "JPY", "¥1,234,567", "JP¥1,234,567"),
             (990, "CHF", "CHF\u{a0}9.90", "CHF\u{a0}9.90"),
             (1_500, "KWD", "KWD\u{a0}1.500", "KWD\u{a0}1.500"),
-            (-123_456, "EUR", "-€1,234.56", "-€1,234.56"),
+            (-123_456, "EUR", "−€1,234.56", "−€1,234.56"),
             (0, "EUR", "€0.00", "€0.00"),
             (99_999, "KRW", "₩99,999", "￦99,999"),
         ];

@@ -363,7 +363,7 @@ mod tests {
         .unwrap();
         for part in [
             "2 × Lamp <script> (Brass)  €40.00",
-            "Discount: -€5.00",
+            "Discount: −€5.00",
             "Shipping (Parcel): €4.90",
             "Total: €39.90",
             "€6.37",
