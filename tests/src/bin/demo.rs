@@ -73,7 +73,7 @@ async fn main() -> Result<()> {
     let first = stack.shops.first().context("there is no web process")?;
     println!();
     println!("  storefront   {}/en", stack.edge.url());
-    println!("  staff        {}/api/v1/admin", stack.edge.url());
+    println!("  staff        {}/api/v1/admin/products", stack.edge.url());
     println!("  token        {}", token.trim());
     for (line, (number, what)) in CARDS.iter().enumerate() {
         let name = if line == 0 { "cards" } else { "" };
