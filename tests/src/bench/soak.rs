@@ -104,7 +104,8 @@ async fn import(
             return Ok(status);
         }
         peak = peak.max(resident_mib(process.id()).unwrap_or(0.0));
-        let done: Option<i64> = sqlx::query_scalar("SELECT MAX(id) FROM product")
+        // Not the highest id: an INSERT … SELECT takes ids in powers of two.
+        let done: Option<i64> = sqlx::query_scalar("SELECT MAX(created) FROM import_job")
             .fetch_one(&mut connection)
             .await?;
         let tenths = usize::try_from(done.unwrap_or(0)).unwrap_or(0) * 10 / products.max(1);
