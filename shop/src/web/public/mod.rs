@@ -244,6 +244,7 @@ fn unavailable(error: FillError) -> ApiError {
             Some(BuildError::Database(failure)) if failure.is_unavailable() => {
                 ApiError::unavailable(FillError::Failed(cause))
             }
+            Some(BuildError::Slow(_)) => ApiError::unavailable(FillError::Failed(cause)),
             Some(BuildError::Request(problems)) => problems.iter().fold(
                 ApiError::new(Code::InvalidRequest),
                 |error, (field, message)| error.field(field.clone(), message.clone()),
@@ -391,4 +392,24 @@ async fn make(
         tracing::debug!(attempt, member = %member.name, error = chain(&last), "asking another database member");
     }
     Err(Arc::new(last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_is_too_slow_is_unavailable_not_broken() {
+        let failed = |error: BuildError| unavailable(FillError::Failed(Arc::new(error))).code;
+        assert_eq!(
+            failed(BuildError::Slow(ATTEMPT_LIMIT)).status(),
+            Code::Unavailable.status()
+        );
+        assert_eq!(
+            failed(BuildError::Database(DbError::NoReader)).status(),
+            Code::Unavailable.status()
+        );
+        let broken = BuildError::Write(Box::new(std::io::Error::other("no room")));
+        assert_eq!(failed(broken).status(), Code::Internal.status());
+    }
 }
