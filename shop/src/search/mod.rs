@@ -20,6 +20,7 @@ use query::ParsedQuery;
 use store::Hit;
 
 pub mod document;
+pub mod plan;
 pub mod query;
 pub mod spelling;
 pub mod store;
@@ -175,13 +176,25 @@ pub trait SearchProvider: Send + Sync {
 pub struct MysqlSearch {
     /// The shop's locales, the default one first: those that [`crate::catalog::index::reindex`] makes documents for.
     locales: Vec<Locale>,
+    common_from: i64,
 }
 
 impl MysqlSearch {
     /// Search in these locales, of which the first is the default one.
     #[must_use]
     pub fn new(locales: Vec<Locale>) -> Self {
-        Self { locales }
+        Self {
+            locales,
+            common_from: plan::COMMON_FROM,
+        }
+    }
+
+    /// The same, but words that are in many of at least so many documents are searched for in another way, and not of
+    /// [`plan::COMMON_FROM`].
+    #[must_use]
+    pub const fn common_from(mut self, documents: i64) -> Self {
+        self.common_from = documents;
+        self
     }
 
     fn default_locale<'a>(&'a self, locale: &'a Locale) -> &'a Locale {
@@ -220,6 +233,7 @@ impl MysqlSearch {
             query.currency,
             limit,
             self.candidates(),
+            self.common_from,
         )
         .await?;
         let (hits, cut) = (found.best, found.more);
@@ -280,7 +294,16 @@ impl MysqlSearch {
             parsed => parsed?,
         };
         let default_locale = self.default_locale(locale);
-        store::suggestions(connection, &parsed, text, currency, locale, default_locale).await
+        store::suggestions(
+            connection,
+            &parsed,
+            text,
+            currency,
+            locale,
+            default_locale,
+            self.common_from,
+        )
+        .await
     }
 }
 

@@ -83,13 +83,26 @@ impl ParsedQuery {
         Ok(Self {
             ngram: unspaced.is_some(),
             locale: unspaced.unwrap_or(locale).clone(),
-            all: wanted
-                .iter()
-                .map(|wanted| format!("+{}", wanted.in_boolean_mode()))
-                .collect::<Vec<_>>()
-                .join(" "),
+            all: in_boolean_mode(wanted.iter()),
             wanted,
             terms,
+        })
+    }
+
+    /// Some of the words by their places, in boolean mode.
+    #[must_use]
+    pub fn in_boolean_mode(&self, places: &[usize]) -> String {
+        in_boolean_mode(places.iter().filter_map(|&place| self.wanted.get(place)))
+    }
+
+    /// What `LIKE` looks for in a document that has a space at both ends of each word: a pattern for each word, and then ones that
+    /// everything is like.
+    #[must_use]
+    pub fn patterns(&self) -> [String; MAX_TERMS] {
+        std::array::from_fn(|place| {
+            self.wanted
+                .get(place)
+                .map_or_else(|| "%".to_owned(), Wanted::pattern)
         })
     }
 
@@ -114,6 +127,15 @@ impl Wanted {
         }
     }
 
+    /// What `LIKE` looks for.
+    fn pattern(&self) -> String {
+        match self {
+            Self::Word(word) => format!("% {} %", escaped(word)),
+            Self::Beginning(word) => format!("% {}%", escaped(word)),
+            Self::Part(part) => format!("%{}%", escaped(part)),
+        }
+    }
+
     fn is_in(&self, title: &str) -> bool {
         match self {
             Self::Word(word) => title.split(' ').any(|other| other == word),
@@ -121,6 +143,13 @@ impl Wanted {
             Self::Part(part) => title.contains(part),
         }
     }
+}
+
+fn in_boolean_mode<'a>(wanted: impl Iterator<Item = &'a Wanted>) -> String {
+    wanted
+        .map(|wanted| format!("+{}", wanted.in_boolean_mode()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// A word; the last one may not be finished yet. A single letter begins too many words to mean them all.
@@ -155,19 +184,24 @@ fn runs(word: &str) -> Vec<String> {
 /// A text as the beginning of what `LIKE` looks for.
 #[must_use]
 pub fn like_prefix(text: &str) -> String {
-    let mut pattern = String::new();
-    for character in text
+    let typed: String = text
         .trim()
         .chars()
         .filter(|character| !character.is_control())
         .take(MAX_CHARACTERS)
-    {
+        .collect();
+    format!("{}%", escaped(&typed))
+}
+
+/// A text of which `LIKE` takes every character for itself.
+fn escaped(text: &str) -> String {
+    let mut pattern = String::new();
+    for character in text.chars() {
         if matches!(character, '%' | '_' | '\\') {
             pattern.push('\\');
         }
         pattern.push(character);
     }
-    pattern.push('%');
     pattern
 }
 
@@ -265,6 +299,15 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_was_typed() {
+        let patterns = parse("Red TV sho", "en").unwrap().patterns();
+        assert_eq!(
+            patterns,
+            ["% red %", "% tv\\_ %", "% sho%", "%", "%", "%", "%", "%"]
+        );
+        assert_eq!(
+            parse("红 手机", "zh").unwrap().patterns()[..3],
+            ["%红%", "%手机%", "%"]
+        );
         assert_eq!(like_prefix(" 50%_\\ \n"), "50\\%\\_\\\\%");
     }
 

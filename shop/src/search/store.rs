@@ -1,46 +1,194 @@
 //! The SQL of search.
 
-use sqlx::MySqlConnection;
+use sqlx::mysql::{MySqlArguments, MySqlRow};
+use sqlx::query::QueryAs;
+use sqlx::{FromRow, MySql, MySqlConnection};
 use time::OffsetDateTime;
 
+use super::plan::{NARROWED, Plan, Sample};
 use super::query::{ParsedQuery, like_prefix};
 use super::{MAX_SUGGESTIONS, SearchError, Sort, Suggestion, SuggestionKind};
 use crate::catalog::model::{AvailabilityBand, Currency, Locale};
 
-/// The index is asked alone, without any other condition: only then does MySQL let InnoDB hand out the best hits and stop
-/// (`Ft_hints: sorted, limit = …` in the traditional `EXPLAIN`), instead of all million that a common word has. The rest is looked up for those.
-macro_rules! hits {
-    ($table:literal) => {
+/// The text of a document as [`ParsedQuery::patterns`] take it: with a space at both ends of each word.
+macro_rules! text {
+    (title) => {
+        "CONCAT(' ', title, ' ')"
+    };
+    (text) => {
+        "CONCAT(' ', title, ' ', body, ' ')"
+    };
+}
+
+macro_rules! matches {
+    (title) => {
+        "MATCH (title) AGAINST (? IN BOOLEAN MODE)"
+    };
+    (text) => {
+        "MATCH (title, body) AGAINST (? IN BOOLEAN MODE)"
+    };
+}
+
+/// As many times as there are words in a search, [`super::query::MAX_TERMS`].
+macro_rules! like_all {
+    ($of:ident) => {
         concat!(
-            "SELECT s.product_id, s.title, s.text_rank, s.locale, l.price, l.band, l.published_at FROM ( \
-               SELECT product_id, locale, title, MATCH (title, body) AGAINST (? IN BOOLEAN MODE) AS text_rank FROM ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ? AND ",
+            text!($of),
+            " LIKE ?"
+        )
+    };
+}
+
+/// The index is asked alone, without any other condition: only then does MySQL let InnoDB hand out the best hits and stop
+/// (`Ft_hints: sorted, limit = …` in the traditional `EXPLAIN`), instead of all that a word has. The rest is looked up for those.
+macro_rules! by_index {
+    ($table:literal, $of:ident) => {
+        concat!(
+            "SELECT product_id, locale, title, ",
+            matches!($of),
+            " AS text_rank FROM ",
             $table,
-            " WHERE MATCH (title, body) AGAINST (? IN BOOLEAN MODE) ORDER BY text_rank DESC LIMIT ?) s \
-             LEFT JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id"
+            " WHERE ",
+            matches!($of),
+            " ORDER BY text_rank DESC LIMIT ?"
+        )
+    };
+}
+
+/// The best by some of the words, of which those are kept that have the others, too.
+macro_rules! by_index_narrowed {
+    ($table:literal, $of:ident) => {
+        concat!(
+            "SELECT product_id, locale, title, text_rank FROM (SELECT product_id, locale, title, body, ", matches!($of),
+            " AS text_rank FROM ", $table, " WHERE ", matches!($of), " ORDER BY text_rank DESC LIMIT ?) best WHERE ",
+            like_all!($of), " ORDER BY text_rank DESC LIMIT ?"
+        )
+    };
+}
+
+/// What was indexed last, read one after the other until there is enough that has the words.
+macro_rules! by_walking {
+    ($table:literal, $of:ident) => {
+        concat!(
+            "SELECT product_id, locale, title, 0e0 AS text_rank FROM ",
+            $table,
+            " WHERE FTS_DOC_ID > ? AND locale = ? AND ",
+            like_all!($of),
+            " ORDER BY FTS_DOC_ID DESC LIMIT ?"
+        )
+    };
+}
+
+macro_rules! hits {
+    ($documents:expr) => {
+        concat!(
+            "SELECT s.product_id, s.title, s.text_rank, s.locale, l.price, l.band, l.published_at FROM (", $documents,
+            ") s LEFT JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = s.product_id"
         )
     };
 }
 
 macro_rules! titles {
-    ($table:literal) => {
+    ($documents:expr) => {
         concat!(
-            "SELECT p.slug, COALESCE(t.name, d.name) AS name FROM ( \
-               SELECT product_id, locale, MATCH (title) AGAINST (? IN BOOLEAN MODE) AS score FROM ",
-            $table,
-            " WHERE MATCH (title) AGAINST (? IN BOOLEAN MODE) ORDER BY score DESC LIMIT ?) found \
+            "SELECT p.slug, COALESCE(t.name, d.name) AS name FROM (", $documents, ") found \
              STRAIGHT_JOIN listing l ON l.category_id = 0 AND l.currency = ? AND l.product_id = found.product_id \
              STRAIGHT_JOIN product p ON p.id = found.product_id \
              LEFT JOIN product_translation t ON t.product_id = p.id AND t.locale = ? \
              LEFT JOIN product_translation d ON d.product_id = p.id AND d.locale = ? \
-             WHERE found.locale = ? AND COALESCE(t.name, d.name) IS NOT NULL ORDER BY found.score DESC, p.id LIMIT ?"
+             WHERE found.locale = ? AND COALESCE(t.name, d.name) IS NOT NULL ORDER BY found.text_rank DESC, p.id LIMIT ?"
         )
     };
 }
 
-const WORD_HITS: &str = hits!("search_word");
-const NGRAM_HITS: &str = hits!("search_ngram");
-const WORD_TITLES: &str = titles!("search_word");
-const NGRAM_TITLES: &str = titles!("search_ngram");
+macro_rules! some_documents {
+    ($table:literal) => {
+        concat!(
+            "(SELECT ",
+            text!(text),
+            " AS text FROM ",
+            $table,
+            " WHERE FTS_DOC_ID >= ? ORDER BY FTS_DOC_ID LIMIT 250)"
+        )
+    };
+}
+
+/// Documents from [`PLACES`] places, and how many of them have each word.
+macro_rules! sample {
+    ($table:literal) => {
+        concat!(
+            "SELECT CAST(COUNT(*) AS SIGNED), ",
+            "CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), ",
+            "CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), ",
+            "CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), ",
+            "CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED), CAST(COALESCE(SUM(text LIKE ?), 0) AS SIGNED) FROM (",
+            some_documents!($table), " UNION ALL ", some_documents!($table), " UNION ALL ",
+            some_documents!($table), " UNION ALL ", some_documents!($table), " UNION ALL ",
+            some_documents!($table), " UNION ALL ", some_documents!($table), " UNION ALL ",
+            some_documents!($table), " UNION ALL ", some_documents!($table), ") documents"
+        )
+    };
+}
+
+/// The statements on one of the two tables of documents.
+struct Statements {
+    latest: &'static str,
+    sample: &'static str,
+    hits: Ways,
+    titles: Ways,
+}
+
+/// The statements of the three plans for one thing.
+#[derive(Clone, Copy)]
+struct Ways {
+    by_index: &'static str,
+    narrowed: &'static str,
+    walked: &'static str,
+}
+
+macro_rules! statements {
+    ($table:literal) => {
+        Statements {
+            latest: concat!(
+                "SELECT CAST(COALESCE(MAX(FTS_DOC_ID), 0) AS SIGNED) FROM ",
+                $table
+            ),
+            sample: sample!($table),
+            hits: Ways {
+                by_index: hits!(by_index!($table, text)),
+                narrowed: hits!(by_index_narrowed!($table, text)),
+                walked: hits!(by_walking!($table, text)),
+            },
+            titles: Ways {
+                by_index: titles!(by_index!($table, title)),
+                narrowed: titles!(by_index_narrowed!($table, title)),
+                walked: titles!(by_walking!($table, title)),
+            },
+        }
+    };
+}
+
+/// Places of a table that a sample is taken from.
+const PLACES: i64 = 8;
+/// How many documents a sample has, and how many of those have each word.
+type Sampled = (i64, i64, i64, i64, i64, i64, i64, i64, i64);
+
+const WORD: Statements = statements!("search_word");
+const NGRAM: Statements = statements!("search_ngram");
 const HIT_VALUES: &str = "SELECT f.product_id, f.value_id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) ids \
      STRAIGHT_JOIN listing_facet f FORCE INDEX (listing_facet_product) ON f.product_id = ids.id AND f.category_id = 0";
 const CATEGORY_NAMES: &str = "SELECT c.slug, t.name FROM category_translation t STRAIGHT_JOIN category c \
@@ -54,10 +202,22 @@ const BRAND_NAMES: &str = "SELECT slug, name FROM brand WHERE name LIKE ? ORDER 
 
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
-    ("search_word_hits", WORD_HITS),
-    ("search_ngram_hits", NGRAM_HITS),
-    ("search_word_titles", WORD_TITLES),
-    ("search_ngram_titles", NGRAM_TITLES),
+    ("search_word_latest", WORD.latest),
+    ("search_word_sample", WORD.sample),
+    ("search_word_hits", WORD.hits.by_index),
+    ("search_word_hits_narrowed", WORD.hits.narrowed),
+    ("search_word_hits_walked", WORD.hits.walked),
+    ("search_word_titles", WORD.titles.by_index),
+    ("search_word_titles_narrowed", WORD.titles.narrowed),
+    ("search_word_titles_walked", WORD.titles.walked),
+    ("search_ngram_latest", NGRAM.latest),
+    ("search_ngram_sample", NGRAM.sample),
+    ("search_ngram_hits", NGRAM.hits.by_index),
+    ("search_ngram_hits_narrowed", NGRAM.hits.narrowed),
+    ("search_ngram_hits_walked", NGRAM.hits.walked),
+    ("search_ngram_titles", NGRAM.titles.by_index),
+    ("search_ngram_titles_narrowed", NGRAM.titles.narrowed),
+    ("search_ngram_titles_walked", NGRAM.titles.walked),
     ("search_hit_values", HIT_VALUES),
     ("search_category_names", CATEGORY_NAMES),
     ("search_category_names_default", CATEGORY_NAMES_DEFAULT),
@@ -109,7 +269,7 @@ pub(super) struct Hits {
     pub(super) more: bool,
 }
 
-/// A row of [`WORD_HITS`]. There is no listing of a product that is not sold in the currency.
+/// A row of the statements of hits. There is no listing of a product that is not sold in the currency.
 type Row = (
     i64,
     String,
@@ -120,6 +280,108 @@ type Row = (
     Option<OffsetDateTime>,
 );
 
+type Asked<Row> = QueryAs<'static, MySql, Row, MySqlArguments>;
+
+/// A search with the ways to ask for it.
+struct Search<'a> {
+    query: &'a ParsedQuery,
+    statements: &'static Statements,
+    candidates: u32,
+}
+
+impl<'a> Search<'a> {
+    const fn new(query: &'a ParsedQuery, candidates: u32) -> Self {
+        Self {
+            query,
+            statements: if query.ngram { &NGRAM } else { &WORD },
+            candidates,
+        }
+    }
+
+    /// How it is carried out best: where there may be `common_from` documents, by what some of them have.
+    async fn plan(
+        &self,
+        connection: &mut MySqlConnection,
+        common_from: i64,
+    ) -> Result<Plan, sqlx::Error> {
+        let latest: i64 = sqlx::query_scalar(self.statements.latest)
+            .fetch_one(&mut *connection)
+            .await?;
+        if latest < common_from {
+            return Ok(Plan::Index);
+        }
+        let mut sample = self.patterns(sqlx::query_as(self.statements.sample));
+        for place in 0..PLACES {
+            sample = sample.bind(latest / PLACES * place);
+        }
+        let (documents, a, b, c, d, e, f, g, h): Sampled = sample.fetch_one(connection).await?;
+        let sample = Sample {
+            latest,
+            documents,
+            have: [a, b, c, d, e, f, g, h],
+        };
+        Ok(Plan::of(self.query, &sample))
+    }
+
+    fn patterns<Row>(&self, mut asked: Asked<Row>) -> Asked<Row> {
+        for pattern in self.query.patterns() {
+            asked = asked.bind(pattern);
+        }
+        asked
+    }
+
+    /// A statement that a plan needs, with the parameters that are its own.
+    fn asked<Row: for<'r> FromRow<'r, MySqlRow>>(&self, plan: &Plan, ways: Ways) -> Asked<Row> {
+        let asked = match plan {
+            Plan::Index => sqlx::query_as(ways.by_index)
+                .bind(self.query.all.clone())
+                .bind(self.query.all.clone()),
+            Plan::Narrowed { words, .. } => self.patterns(
+                sqlx::query_as(ways.narrowed)
+                    .bind(words.clone())
+                    .bind(words.clone())
+                    .bind(i64::from(NARROWED)),
+            ),
+            Plan::Walk { after } => self.patterns(
+                sqlx::query_as(ways.walked)
+                    .bind(*after)
+                    .bind(self.query.locale.as_str().to_owned()),
+            ),
+        };
+        asked.bind(i64::from(self.candidates))
+    }
+
+    /// What was found, at most as many as there are candidates, and whether that is all.
+    async fn rows<Row>(
+        &self,
+        connection: &mut MySqlConnection,
+        common_from: i64,
+        ways: Ways,
+        more: impl Fn(Asked<Row>) -> Asked<Row>,
+    ) -> Result<(Vec<Row>, bool), sqlx::Error>
+    where
+        Row: Send + Unpin + for<'r> FromRow<'r, MySqlRow>,
+    {
+        let plan = self.plan(connection, common_from).await?;
+        let rows = more(self.asked(&plan, ways))
+            .fetch_all(&mut *connection)
+            .await?;
+        let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= self.candidates);
+        match plan {
+            // Many have each word, but few have all of them, or none that was indexed lately: only the index knows those.
+            Plan::Walk { .. } if !full => {
+                let rows = more(self.asked(&Plan::Index, ways))
+                    .fetch_all(connection)
+                    .await?;
+                let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= self.candidates);
+                Ok((rows, !full))
+            }
+            Plan::Narrowed { cut: true, .. } => Ok((rows, false)),
+            _ => Ok((rows, !full)),
+        }
+    }
+}
+
 /// The best `limit` hits among the `candidates` that match best in any language and currency.
 pub(super) async fn hits(
     connection: &mut MySqlConnection,
@@ -127,15 +389,14 @@ pub(super) async fn hits(
     currency: Currency,
     limit: usize,
     candidates: u32,
+    common_from: i64,
 ) -> Result<Hits, sqlx::Error> {
-    let rows: Vec<Row> = sqlx::query_as(if query.ngram { NGRAM_HITS } else { WORD_HITS })
-        .bind(&query.all)
-        .bind(&query.all)
-        .bind(i64::from(candidates))
-        .bind(currency.as_str())
-        .fetch_all(connection)
+    let search = Search::new(query, candidates);
+    let (rows, all_seen): (Vec<Row>, bool) = search
+        .rows(connection, common_from, search.statements.hits, |asked| {
+            asked.bind(currency.as_str().to_owned())
+        })
         .await?;
-    let all_seen = u32::try_from(rows.len()).is_ok_and(|rows| rows < candidates);
     // Ranks mean something beside each other only, and nothing while InnoDB has no statistics of a new table: infinite ones.
     let best = rows.iter().map(|row| row.2).fold(0.0, f64::max);
     let mut hits: Vec<Hit> = rows
@@ -190,6 +451,7 @@ pub(super) async fn suggestions(
     currency: Currency,
     locale: &Locale,
     default_locale: &Locale,
+    common_from: i64,
 ) -> Result<Vec<Suggestion>, SearchError> {
     let pattern = like_prefix(text);
     let mut suggestions = Vec::new();
@@ -226,21 +488,17 @@ pub(super) async fn suggestions(
     let rest = i64::from(MAX_SUGGESTIONS) - i64::try_from(suggestions.len()).unwrap_or(i64::MAX);
     // Of each product there is a document for each language, and some are not sold in this currency.
     let candidates = MAX_SUGGESTIONS * CANDIDATES_FOR_EACH;
-    let products: Vec<(String, String)> = sqlx::query_as(if query.ngram {
-        NGRAM_TITLES
-    } else {
-        WORD_TITLES
-    })
-    .bind(&query.all)
-    .bind(&query.all)
-    .bind(i64::from(candidates))
-    .bind(currency.as_str())
-    .bind(locale.as_str())
-    .bind(default_locale.as_str())
-    .bind(query.locale.as_str())
-    .bind(rest)
-    .fetch_all(connection)
-    .await?;
+    let search = Search::new(query, candidates);
+    let (products, _): (Vec<(String, String)>, bool) = search
+        .rows(connection, common_from, search.statements.titles, |asked| {
+            asked
+                .bind(currency.as_str().to_owned())
+                .bind(locale.as_str().to_owned())
+                .bind(default_locale.as_str().to_owned())
+                .bind(query.locale.as_str().to_owned())
+                .bind(rest)
+        })
+        .await?;
     suggestions.extend(products.into_iter().map(suggested(SuggestionKind::Product)));
     Ok(suggestions)
 }

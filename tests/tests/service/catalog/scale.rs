@@ -1,11 +1,13 @@
 //! Every statement is one that the server takes, and at 100,000 products none of those that a page waits for reads a
 //! whole table or sorts a whole category. The server's own plan tells; no time is measured.
 
-use panono_shop::catalog::{listing::Sort, statements};
+use panono_shop::catalog::listing::{Filters, Sort, Start};
+use panono_shop::catalog::statements;
+use panono_shop::search::{self, MysqlSearch, SearchProvider, SearchQuery};
 use panono_tests::mysql::{MysqlGroup, TestDatabase};
 use sqlx::{AssertSqlSafe, Executor, MySqlConnection, Row, SqlSafeStr};
 
-use super::fixture::Catalogue;
+use super::fixture::{Catalogue, NOW, euro, locale};
 
 #[tokio::test]
 async fn the_server_takes_every_statement() {
@@ -23,11 +25,11 @@ async fn the_server_takes_every_statement() {
     assert!(names.len() > 60);
 }
 
-/// 100,000 products: half in one category, all with a brand, a colour and a size.
+/// So many products: half in one category, all with a brand, a colour and a size. Half have the word `left`, half `right`, one both.
 const SEED: &[&str] = &[
     "SET SESSION cte_max_recursion_depth = 200000, SESSION explain_json_format_version = 2, SESSION foreign_key_checks = 0, SESSION unique_checks = 0",
     "CREATE TABLE number (id BIGINT PRIMARY KEY) AS \
-       WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < 100000) SELECT id FROM n",
+       WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n WHERE id < {products}) SELECT id FROM n",
     "INSERT INTO category (id, slug) VALUES (1, 'half'), (2, 'few')",
     "INSERT INTO category_closure VALUES (1, 1, 0), (2, 2, 0)",
     "INSERT INTO attribute (id, code, name) VALUES (1, 'colour', 'Colour'), (2, 'size', 'Size'), (3, 'rare', 'Rare')",
@@ -55,9 +57,26 @@ const SEED: &[&str] = &[
        UNION ALL SELECT 1, 200, id FROM number WHERE id % 1000 = 0",
     "INSERT INTO category_facet SELECT category_id, value_id, COUNT(*) FROM listing_facet GROUP BY 1, 2",
     "INSERT INTO search_word (product_id, locale, title, body) \
-       SELECT id, 'en', CONCAT('product ', id), CONCAT('group', id % 500) FROM number WHERE id <= 20000",
+       SELECT id, 'en', CONCAT('product ', id), \
+         CONCAT('group', id % 500, IF(id % 2, ' left', ' right'), IF(id = 3, ' right', '')) FROM number WHERE id <= 20000",
     "ANALYZE TABLE brand, media, product_media, attribute_value, product, product_translation, product_category, variant, price, listing, listing_facet, search_word",
 ];
+
+const MANY: &str = "100000";
+
+async fn seed(connection: &mut MySqlConnection, products: &str) {
+    panono_shop::migrations::MIGRATOR
+        .run(&mut *connection)
+        .await
+        .unwrap();
+    for statement in SEED {
+        let statement = statement.replace("{products}", products);
+        sqlx::raw_sql(AssertSqlSafe(statement.clone()))
+            .execute(&mut *connection)
+            .await
+            .unwrap_or_else(|error| panic!("{error}\n{statement}"));
+    }
+}
 
 /// A statement with the values of its parameters as SQL, so that the plan is the one of these values.
 fn with_values(name: &str, values: &[&str]) -> String {
@@ -130,16 +149,7 @@ async fn no_page_reads_a_whole_table_or_sorts_a_whole_category() {
     let group = MysqlGroup::single().await.unwrap();
     let database = TestDatabase::create(&group).await.unwrap();
     let mut connection = database.connect().await.unwrap();
-    panono_shop::migrations::MIGRATOR
-        .run(&mut connection)
-        .await
-        .unwrap();
-    for statement in SEED {
-        sqlx::raw_sql(*statement)
-            .execute(&mut connection)
-            .await
-            .unwrap_or_else(|error| panic!("{error}\n{statement}"));
-    }
+    seed(&mut connection, MANY).await;
 
     let (now, en) = ("TIMESTAMP'2026-06-01 00:00:00'", "'en'");
     let big = i64::MAX.to_string();
@@ -307,6 +317,34 @@ async fn no_page_reads_a_whole_table_or_sorts_a_whole_category() {
             "'EUR'",
         ]],
     );
+    let patterns = [
+        "'% product %'",
+        "'% group5%'",
+        "'%'",
+        "'%'",
+        "'%'",
+        "'%'",
+        "'%'",
+        "'%'",
+    ];
+    let index = ["'+group5*'", "'+group5*'", "20000"];
+    for kind in ["hits", "titles"] {
+        let more: &[&str] = if kind == "hits" {
+            &["4000", "'EUR'"]
+        } else {
+            &["200", "'EUR'", en, en, en, "10"]
+        };
+        let named = |plan| {
+            let name = format!("search_word_{kind}_{plan}");
+            statements().find(|(known, _)| *known == name).unwrap().0
+        };
+        add(named("narrowed"), true, &[&index, &patterns, more]);
+        add(named("walked"), true, &[&["10000", en], &patterns, more]);
+    }
+    let places = [
+        "0", "2500", "5000", "7500", "10000", "12500", "15000", "17500",
+    ];
+    add("search_word_sample", false, &[&patterns, &places]);
     add("search_hit_values", false, &[&["'[5,6,7]'"]]);
 
     // The check itself sees what it is to see.
@@ -348,4 +386,86 @@ async fn no_page_reads_a_whole_table_or_sorts_a_whole_category() {
         4,
         "a new order needs its plans checked above"
     );
+}
+
+/// Rows that this connection has read backwards along an index.
+async fn read_backwards(connection: &mut MySqlConnection) -> u64 {
+    let row = connection
+        .fetch_one("SHOW SESSION STATUS LIKE 'Handler_read_prev'")
+        .await
+        .unwrap();
+    row.get::<String, _>(1).parse().unwrap()
+}
+
+/// Slugs of the first page, how many were found, and whether there are more.
+type Found = (Vec<String>, i64, bool);
+
+async fn found(connection: &mut MySqlConnection, search: &MysqlSearch, text: &str) -> Found {
+    let query = SearchQuery {
+        text: text.to_owned(),
+        currency: euro(),
+        locale: locale("en"),
+        filters: Filters::default(),
+        sort: search::Sort::Relevance,
+        start: Start::First,
+        limit: 24,
+    };
+    let page = search.search(connection, &query, NOW).await.unwrap();
+    let slugs = page.items.iter().map(|card| card.slug.to_string());
+    (slugs.collect(), page.total.count, page.total.more)
+}
+
+#[tokio::test]
+async fn a_word_that_all_have_is_not_looked_up_in_all() {
+    let group = MysqlGroup::single().await.unwrap();
+    let database = TestDatabase::create(&group).await.unwrap();
+    let mut connection = database.connect().await.unwrap();
+    seed(&mut connection, "20000").await;
+    let exact = MysqlSearch::new(vec![locale("en")]);
+    let search = exact.clone().common_from(20_000);
+    let connection = &mut connection;
+
+    let before = read_backwards(connection).await;
+    let (slugs, count, more) = found(connection, &search, "product").await;
+    let walked = read_backwards(connection).await - before;
+    assert_eq!((slugs.len(), count, more), (24, 1_000, true));
+    assert!(
+        (1_000..5_000).contains(&walked),
+        "{walked} of 20,000 documents were read"
+    );
+
+    // With a rarer word they are exactly those that the index finds, and none is read one after the other.
+    let before = read_backwards(connection).await;
+    for text in [
+        "product group7",
+        "left group499",
+        "group499 left",
+        "product 1234 rig",
+    ] {
+        let expected = found(connection, &exact, text).await;
+        assert!(expected.1 > 0 && !expected.2, "{text}: {expected:?}");
+        assert_eq!(found(connection, &search, text).await, expected, "{text}");
+    }
+    assert_eq!(read_backwards(connection).await, before);
+    let none = (Vec::new(), 0, false);
+    assert_eq!(found(connection, &search, "right group499").await, none);
+
+    // Each is common, but hardly any product has both: only the index knows which.
+    let both = (vec!["p3".to_owned()], 1, false);
+    assert_eq!(found(connection, &search, "left right").await, both);
+
+    let before = read_backwards(connection).await;
+    let suggestions = search
+        .suggest(connection, "pro", euro(), &locale("en"))
+        .await
+        .unwrap();
+    let walked = read_backwards(connection).await - before;
+    assert_eq!(suggestions.len(), 10);
+    assert!(
+        suggestions
+            .iter()
+            .all(|suggestion| suggestion.text.starts_with("Product ")),
+        "{suggestions:?}"
+    );
+    assert!((100..1_000).contains(&walked), "{walked} titles were read");
 }
