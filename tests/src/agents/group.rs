@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -34,6 +35,19 @@ pub struct AgentOptions {
     pub networks: bool,
     /// Further settings of the servers.
     pub settings: BTreeMap<String, String>,
+    /// The EndpointSlice that the primary writes, if there is an API server.
+    pub endpoint_slice: Option<SliceOptions>,
+}
+
+/// An EndpointSlice, and how its API server is reached.
+#[derive(Clone, Debug)]
+pub struct SliceOptions {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The file that says where the API server is and who the agents are there.
+    pub kubeconfig: PathBuf,
 }
 
 impl Default for AgentOptions {
@@ -43,6 +57,7 @@ impl Default for AgentOptions {
             durability: Durability::Full,
             networks: true,
             settings: BTreeMap::new(),
+            endpoint_slice: None,
         }
     }
 }
@@ -117,7 +132,18 @@ impl AgentGroup {
             key.as_bytes(),
         )?;
         let members = (0..options.members)
-            .map(|index| AgentMember::prepare(index, place(index, network.as_ref())?, &authority))
+            .map(|index| {
+                let kubeconfig = options
+                    .endpoint_slice
+                    .as_ref()
+                    .map(|slice| slice.kubeconfig.clone());
+                AgentMember::prepare(
+                    index,
+                    place(index, network.as_ref())?,
+                    &authority,
+                    kubeconfig,
+                )
+            })
             .collect::<Result<Vec<_>>>()?;
         let peers: Vec<Peer> = members
             .iter()
@@ -127,7 +153,7 @@ impl AgentGroup {
             })
             .collect();
         for member in &members {
-            member.configure(&peers, options.durability, &options.settings)?;
+            member.configure(&peers, options)?;
         }
         Ok(Self {
             members,

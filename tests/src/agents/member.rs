@@ -1,6 +1,5 @@
 //! One agent with its server.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::Command;
@@ -10,12 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use panono_operator::agent::api::Status;
 use panono_operator::agent::client::Client;
-use panono_operator::agent::config::{Account, Config, Durability, Peer, Tls};
+use panono_operator::agent::config::{Account, Config, EndpointSliceRef, Peer, Tls};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 
 use super::authority::Authority;
+use super::group::AgentOptions;
 use super::{DATABASE, PASSWORD, USER};
 use crate::ports::Port;
 use crate::process::{Folder, Process};
@@ -42,13 +42,19 @@ pub struct Place {
 pub struct AgentMember {
     index: usize,
     place: Place,
+    kubeconfig: Option<PathBuf>,
     process: Mutex<Option<Process>>,
     // After the process: the folder goes when nothing writes to it any longer.
     folder: Folder,
 }
 
 impl AgentMember {
-    pub(super) fn prepare(index: usize, place: Place, authority: &Authority) -> Result<Self> {
+    pub(super) fn prepare(
+        index: usize,
+        place: Place,
+        authority: &Authority,
+        kubeconfig: Option<PathBuf>,
+    ) -> Result<Self> {
         let folder = Folder::new("agent")?;
         authority.write(&folder.path().join("tls"), place.address)?;
         for name in ["volume", "run"] {
@@ -59,17 +65,13 @@ impl AgentMember {
         Ok(Self {
             index,
             place,
+            kubeconfig,
             process: Mutex::new(None),
             folder,
         })
     }
 
-    pub(super) fn configure(
-        &self,
-        peers: &[Peer],
-        durability: Durability,
-        settings: &BTreeMap<String, String>,
-    ) -> Result<()> {
+    pub(super) fn configure(&self, peers: &[Peer], options: &AgentOptions) -> Result<()> {
         let path = |name: &str| self.folder.path().join(name);
         let account = |user: &str, grants: &[&str]| Account {
             user: user.to_owned(),
@@ -116,10 +118,18 @@ impl AgentMember {
             majority_timeout_seconds: 10,
             member_weight: 50,
             clone_bandwidth_mib: 0,
-            settings: settings.clone(),
+            settings: options.settings.clone(),
             heartbeat_ms: 200,
-            durability,
-            endpoint_slice: None,
+            durability: options.durability,
+            endpoint_slice: options
+                .endpoint_slice
+                .as_ref()
+                .map(|slice| EndpointSliceRef {
+                    namespace: slice.namespace.clone(),
+                    name: slice.name.clone(),
+                    address: self.pod_address(),
+                    pod_name: format!("member-{}", self.index),
+                }),
             generation_file: Some(path("generation")),
             live_file: Some(path("live.json")),
         };
@@ -164,6 +174,11 @@ impl AgentMember {
     /// The identity of its pod.
     pub fn pod_uid(&self) -> String {
         format!("pod-{}", self.index)
+    }
+
+    /// The address of its pod as a cluster has it: none of loopback, which no EndpointSlice takes.
+    pub fn pod_address(&self) -> String {
+        format!("10.244.0.{}", self.index + 1)
     }
 
     /// `host:port` of its server.
@@ -212,6 +227,9 @@ impl AgentMember {
             .args(["run", "--config"])
             .arg(self.folder.path().join("agent.json"))
             .args(["--log-format", "human"]);
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
+        }
         let name = format!("agent{}", self.index);
         let log = self.folder.path().join("log");
         *self.slot() = Some(Process::start(&name, command, &log)?);

@@ -11,7 +11,7 @@ mod operator;
 pub mod watch;
 mod writer;
 
-pub use group::{AgentGroup, AgentOptions, faulted_agents};
+pub use group::{AgentGroup, AgentOptions, SliceOptions, faulted_agents};
 pub use member::{AgentMember, program};
 pub use network::Network;
 pub use operator::Recovery;

@@ -1,6 +1,7 @@
 //! What goes wrong between the operator and the API server.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,10 +36,14 @@ impl Alone {
         })
     }
 
+    /// A file that leads to the API server through the gateway.
+    pub fn kubeconfig(&self, name: &str) -> Result<PathBuf> {
+        self.plane
+            .kubeconfig(name, &self.gateway.url(), self.plane.token())
+    }
+
     pub fn operator(&self) -> Result<Operator> {
-        let kubeconfig =
-            self.plane
-                .kubeconfig("operator", &self.gateway.url(), self.plane.token())?;
+        let kubeconfig = self.kubeconfig("operator")?;
         // As a container that is started again in its pod: it need not wait until its own lease has run out.
         Operator::start(&kubeconfig, &["--identity", "alone"])
     }

@@ -16,6 +16,7 @@ mod charts;
 mod contract;
 mod converge;
 mod drift;
+mod endpoints;
 mod faults;
 mod groups;
 mod lead;
