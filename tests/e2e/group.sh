@@ -125,7 +125,7 @@ action() {
   k create -f - <<ACTION
 {"apiVersion": "panono.dev/v1alpha1", "kind": "ShopAction", "metadata": {"name": "$1"}, "spec": {"shopName": "$name", $2}}
 ACTION
-  k wait --for=jsonpath='{.status.phase}'=Succeeded "shopaction/$1" --timeout=120s
+  k wait --for=jsonpath='{.status.phase}'=Succeeded "shopaction/$1" --timeout=600s
 }
 switch_over() {
   local primary target
@@ -164,6 +164,12 @@ replaced() {
   for pod in $1; do [[ $(pods) != *"$pod"* ]] || return 1; done
 }
 while_buying 3 "all members are restarted, one by one" restart
+ready 300
+
+members_before=$(pods)
+while_buying 3 "passwords and certificates are changed" action rotate '"rotateSecrets": {}'
+[[ ! -s $work/refused ]] || fail "a checkout failed while passwords changed"
+[[ $(pods) == "$members_before" ]] || fail "members were replaced to change passwords"
 ready 300
 
 operators() {

@@ -32,6 +32,7 @@ pub mod control_plane;
 pub mod fake;
 pub mod http;
 pub mod market;
+pub mod mount;
 pub mod mysql;
 pub mod origin;
 pub mod ports;

@@ -15,13 +15,14 @@ use anyhow::{Context, Result};
 // The lists are words separated by blanks: a group is a number and our folders have no blanks in their names. The watcher
 // is a shell because it must survive us and be there on every machine.
 const SCRIPT: &str = r#"
-groups=' ' folders=' ' networks=
+groups=' ' folders=' ' networks= mounts=
 while read -r verb value; do
   case $verb in
   group) groups="$groups$value " ;;
   ended) groups="${groups%% $value *} ${groups#* $value }" ;;
   folder) folders="$folders$value " ;;
   network) networks="$networks$value " ;;
+  mount) mounts="$mounts$value " ;;
   removed) folders="${folders%% $value *} ${folders#* $value }" ;;
   esac
 done
@@ -30,6 +31,7 @@ for network in $networks; do
   ip link del "$network" 2>/dev/null
   for namespace in /run/netns/"$network"-*; do ip netns del "${namespace##*/}" 2>/dev/null; done
 done
+for mount in $mounts; do umount -l "$mount" 2>/dev/null; done
 for folder in $folders; do
   # A process that was just killed may still be writing its last file.
   for attempt in 1 2 3 4 5; do rm -rf "$folder" && break; sleep 0.2; done
@@ -91,6 +93,11 @@ pub fn folder_made(path: &Path) -> Result<()> {
 /// The bridge of this name is to be removed when this process ends, with the namespaces whose names begin with it.
 pub fn network_made(name: &str) -> Result<()> {
     tell(&format!("network {name}\n"))
+}
+
+/// What is mounted over this folder is to be removed when this process ends.
+pub fn mount_made(path: &Path) -> Result<()> {
+    tell(&format!("mount {}\n", path.display()))
 }
 
 /// The folder is no more.

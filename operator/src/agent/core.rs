@@ -10,13 +10,16 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 
-use super::api::{Command, Done, Failover, InUse, Passwords, Problem, Server, Status, ViewId};
+use super::api::{
+    Command, Done, Failover, InUse, MemberState, Passwords, Problem, Server, Status, ViewId,
+};
 use super::client::Client;
 use super::config::Config;
 use super::metrics::Metrics;
 use super::sql::Seen;
 use super::store::{Kept, Store, StoreError};
 use super::tls::Certificates;
+use super::volume;
 
 /// Commands that wait. One is carried out at a time, and who finds a full queue asks again.
 const COMMANDS: usize = 4;
@@ -241,6 +244,7 @@ impl Core {
         let config = self.config();
         let kept = self.ledger.kept();
         let moment = self.moment();
+        let out_because = self.out_because(&moment);
         let mut status = Status {
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             api_version: super::api::API_VERSION,
@@ -255,7 +259,7 @@ impl Core {
             server: moment.server,
             last_view: kept.last_view.clone(),
             fenced: kept.fence.clone(),
-            join_error: moment.join_error,
+            join_error: out_because,
             failover: moment.failover,
             pending_restart: moment.pending_restart,
             passwords: Passwords {
@@ -292,6 +296,16 @@ impl Core {
             });
         }
         status
+    }
+
+    /// Why the member is not online, as far as anybody knows.
+    pub fn out_because(&self, moment: &Moment) -> Option<String> {
+        let state = moment.seen.as_ref().map(|(seen, _)| seen.view.state);
+        // The server only says that it waits, or ends without a word that others would understand.
+        let full = (state != Some(MemberState::Online))
+            .then(|| volume::full(&self.config().volume))
+            .flatten();
+        full.or_else(|| moment.join_error.clone())
     }
 }
 

@@ -75,8 +75,7 @@ async fn readyz(core: web::Data<Core>) -> HttpResponse {
         Some((seen, _)) if seen.view.state != MemberState::Online => Some(format!(
             "the member is {:?}{}",
             seen.view.state,
-            moment
-                .join_error
+            core.out_because(&moment)
                 .map_or_else(String::new, |error| format!(": {error}"))
         )),
         Some((seen, _)) if !seen.view.majority => Some("no majority".to_owned()),

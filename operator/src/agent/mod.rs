@@ -26,3 +26,4 @@ pub mod sql;
 pub mod store;
 pub mod tls;
 pub mod view;
+pub mod volume;

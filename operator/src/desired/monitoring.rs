@@ -87,6 +87,21 @@ fn rules(plan: &Plan<'_>) -> Vec<Value> {
         "No web process of the shop answers",
         "Look at the Shop's status: kubectl describe shop.",
     )];
+    if plan.shop.spec.database.managed.is_some() {
+        // As the kubelet tells it, whatever the number of members.
+        let claims = format!(
+            "namespace=\"{}\",persistentvolumeclaim=~\"data-{}-database-[0-9]+\"",
+            owner.namespace, owner.name
+        );
+        rules.push(rule(
+            "PanonoDatabaseVolumeAlmostFull",
+            format!("min by (persistentvolumeclaim) (kubelet_volume_stats_available_bytes{{{claims}}} / kubelet_volume_stats_capacity_bytes{{{claims}}}) < 0.15"),
+            "5m",
+            "critical",
+            "A volume of the shop's database is almost full; a member that has no space left leaves the group",
+            "Make spec.database.managed.storage.size larger.",
+        ));
+    }
     if let Some(backup) = &plan.shop.spec.backup {
         let shop = format!(
             "shop_namespace=\"{}\",shop_name=\"{}\"",

@@ -4,6 +4,7 @@
 mod api;
 mod binary;
 mod crash;
+mod disk;
 mod outage;
 mod partition;
 mod planned;

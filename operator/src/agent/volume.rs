@@ -1,0 +1,56 @@
+//! How much space a member's volume has.
+
+use std::path::Path;
+
+const MIB: u64 = 1024 * 1024;
+/// Less than this is full: the server needs more for its next redo log or binary log.
+const LEAST: u64 = 32 * MIB;
+
+/// Words for people about a volume that is full; nothing while it is not, or nobody knows.
+#[must_use]
+pub fn full(volume: &Path) -> Option<String> {
+    let seen = rustix::fs::statvfs(volume).ok()?;
+    words(
+        seen.f_bavail.saturating_mul(seen.f_frsize),
+        seen.f_blocks.saturating_mul(seen.f_frsize),
+    )
+}
+
+fn words(free: u64, all: u64) -> Option<String> {
+    // Of a very small volume a twentieth.
+    if free >= LEAST.min(all / 20) {
+        return None;
+    }
+    Some(format!(
+        "its volume is full: {} MiB of {} MiB are free; make spec.database.managed.storage.size larger",
+        free / MIB,
+        all / MIB
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_full_before_the_server_fails() {
+        for (free, all, full) in [
+            (0, 5000, true),
+            (31, 5000, true),
+            (32, 5000, false),
+            (4, 100, true),
+            (5, 100, false),
+        ] {
+            assert_eq!(
+                words(free * MIB, all * MIB).is_some(),
+                full,
+                "{free} of {all}"
+            );
+        }
+        assert_eq!(
+            words(7 * MIB, 5120 * MIB).unwrap_or_default(),
+            "its volume is full: 7 MiB of 5120 MiB are free; make spec.database.managed.storage.size larger"
+        );
+        assert_eq!(full(Path::new("/there/is/no/such/volume")), None);
+    }
+}
