@@ -43,12 +43,8 @@ use crate::{
 #[x_kube(validation = Rule::new(
     "!has(self.database.managed) || ((has(self.web.autoscaling) ? self.web.autoscaling.maxReplicas : self.web.replicas) + 1) * self.web.databaseConnections + (self.worker.replicas + 1) * self.worker.databaseConnections <= self.database.managed.maxConnections - 10"
 ).message("connections do not fit: (most web replicas + 1) × web.databaseConnections + (worker.replicas + 1) × worker.databaseConnections must not be above database.managed.maxConnections - 10; one more of each runs during a rollout"))]
-#[x_kube(validation = Rule::new("self.mode != 'ReadOnly' || has(self.database.managed)")
-    .message("mode ReadOnly needs a managed database: make an external one read-only where it is run"))]
 #[x_kube(validation = Rule::new("!has(self.mail) || has(self.mail.from) || has(self.email)")
     .message("mails need somebody whom they are from: give mail.from or email"))]
-#[x_kube(validation = Rule::new("self.mode != 'ReadOnly' || !has(self.database.managed) || self.database.managed.members == 1")
-    .message("mode ReadOnly needs a database of one member: use mode Maintenance"))]
 #[x_kube(validation = Rule::new("!has(self.backup) || has(self.database.managed)")
     .message("backups are of managed databases: back an external one up where it is run"))]
 #[x_kube(validation = Rule::new("!has(self.backup) || !has(self.backup.volume) || !has(self.database.managed) || self.database.managed.members == 1 || self.backup.volume.accessMode == 'ReadWriteMany'")
@@ -201,8 +197,8 @@ pub enum Mode {
     /// It sells.
     #[default]
     Running,
-    /// It shows its pages and changes nothing: the database refuses writes, workers rest. Needs a managed database, which is
-    /// restarted when this begins and ends.
+    /// It shows its pages and changes nothing: the shop refuses writes, workers rest, no migration runs. The database goes on as it
+    /// is, and whoever else has an account there can write.
     ReadOnly,
     /// Visitors see a page that says so; everything else goes on.
     Maintenance,

@@ -52,6 +52,7 @@ impl TestDatabase<'_> {
                 acquire: Duration::from_secs(5),
             },
             write_deadline: Duration::from_secs(10),
+            read_only: false,
         });
         wait_until(
             "the database to be writable",

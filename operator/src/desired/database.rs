@@ -4,7 +4,7 @@
 //! that is renamed when it is whole; users and their passwords are set by the server's `init_file` at each start, before it takes
 //! connections, from the Secret of generated passwords.
 
-use panono_crds::{Component, DeletionPolicy, ManagedDatabase, Mode};
+use panono_crds::{Component, DeletionPolicy, ManagedDatabase};
 use serde_json::{Value, json};
 
 use super::pod::{self, Pod, mebibytes, mount, mount_read_only};
@@ -252,10 +252,6 @@ fn settings(plan: &Plan<'_>, managed: &ManagedDatabase) -> String {
     if plan.shop.spec.backup.is_some() {
         // A backup is a clone.
         text.push_str("plugin_load_add=mysql_clone.so\n");
-    }
-    if plan.mode() == Mode::ReadOnly {
-        // The init_file runs before this takes effect.
-        text.push_str("read_only=ON\nsuper_read_only=ON\n");
     }
     text
 }

@@ -142,6 +142,9 @@ fn web_deployment(plan: &Plan<'_>, image: &str) -> Object {
         &mut mounts,
         &mut pod,
     );
+    if plan.mode() == Mode::ReadOnly {
+        environment.push(variable("PANONO_DATABASE_READ_ONLY", "true"));
+    }
     secret_key(plan, &mut environment, &mut mounts, &mut pod);
     site(plan, &mut environment);
     commerce::selling(plan, &mut environment, &mut mounts, &mut pod);

@@ -85,6 +85,9 @@ pub struct DatabaseArgs {
     /// Connections to each member that are kept open
     #[arg(long, env = "PANONO_DATABASE_POOL_MIN", default_value_t = 2)]
     pub database_pool_min: u32,
+    /// Write nothing: pages are served, and whoever would change something is told that it cannot be done now
+    #[arg(long, env = "PANONO_DATABASE_READ_ONLY")]
+    pub database_read_only: bool,
 }
 
 /// What the shop is.

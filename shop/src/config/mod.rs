@@ -214,6 +214,7 @@ pub fn database(args: &DatabaseArgs, problems: &mut Collector) -> Option<Databas
             acquire: Duration::from_secs(2),
         },
         write_deadline: Duration::from_secs(20),
+        read_only: args.database_read_only,
     })
 }
 

@@ -49,6 +49,11 @@ pub enum DbError {
         /// How long was waited.
         waited: Duration,
     },
+    /// The shop is set to write nothing.
+    #[error(
+        "the shop shows its pages and changes nothing at the moment (PANONO_DATABASE_READ_ONLY)"
+    )]
+    ReadOnly,
     /// No member can be read from at the moment.
     #[error("no database member can be read from")]
     NoReader,

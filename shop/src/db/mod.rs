@@ -37,6 +37,8 @@ pub struct DatabaseConfig {
     pub pool: PoolSize,
     /// How long a write may wait for a primary and be repeated, in all.
     pub write_deadline: Duration,
+    /// Nothing is written, whoever could be written to.
+    pub read_only: bool,
 }
 
 /// The database as the rest of the program sees it. Cheap to clone.
@@ -54,6 +56,7 @@ struct Inner {
     floor: ArcSwap<Floor>,
     next_replica: AtomicUsize,
     write_deadline: Duration,
+    read_only: bool,
     metrics: Metrics,
 }
 
@@ -133,6 +136,7 @@ impl Db {
             floor: ArcSwap::default(),
             next_replica: AtomicUsize::new(0),
             write_deadline: config.write_deadline,
+            read_only: config.read_only,
             metrics: Metrics::default(),
         });
         for member in &inner.members {
@@ -186,8 +190,11 @@ impl Db {
     /// Waits for a primary until `until`.
     ///
     /// # Errors
-    /// [`DbError::NoPrimary`] when none was found in time.
+    /// [`DbError::NoPrimary`] when none was found in time; [`DbError::ReadOnly`] at once where nothing is to be written.
     pub async fn wait_for_primary(&self, until: Instant) -> Result<Arc<Member>, DbError> {
+        if self.inner.read_only {
+            return Err(DbError::ReadOnly);
+        }
         let started = Instant::now();
         let mut changed = self.inner.roles_changed.subscribe();
         loop {
@@ -211,11 +218,14 @@ impl Db {
         member.evidence().answered.then(|| Arc::clone(member))
     }
 
-    /// A connection to the primary, outside a transaction.
+    /// A connection to the primary, outside a transaction. Where nothing is written any member that is up to date is as good.
     ///
     /// # Errors
     /// [`DbError::NoPrimary`] when there is none now, or the pool's error.
     pub async fn primary(&self) -> Result<Reader, DbError> {
+        if self.inner.read_only {
+            return self.reader(self.inner.floor.load().sequence).await;
+        }
         let member = self.current_primary().ok_or(DbError::NoPrimary {
             waited: Duration::ZERO,
         })?;
@@ -288,7 +298,7 @@ async fn watch_member(inner: std::sync::Weak<Inner>, member: Arc<Member>) {
         let grouped = inner.arrangement == Arrangement::Group;
         let evidence = member.probe(&mut connection, grouped, &floor).await;
         let roles = inner.decide();
-        let settled = roles.primary.is_some()
+        let settled = (roles.primary.is_some() || inner.read_only)
             && evidence.answered
             && evidence.applied_sequence >= inner.floor.load().sequence;
         drop(inner);
@@ -303,7 +313,10 @@ impl Inner {
             .iter()
             .map(|member| member.evidence())
             .collect();
-        let decided = topology::decide(self.arrangement, &evidence);
+        let mut decided = topology::decide(self.arrangement, &evidence);
+        if self.read_only {
+            decided = decided.read_only();
+        }
         let before = self.roles.load_full();
         if *before == decided {
             return before;

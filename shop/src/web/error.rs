@@ -300,6 +300,10 @@ impl std::error::Error for ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         let code = match &error {
+            DbError::ReadOnly => {
+                return Self::new(Code::Unavailable)
+                    .detail("the shop can be looked at, and nothing in it changed, at the moment");
+            }
             DbError::CommitUnknown(_) => Code::OutcomeUnknown,
             error if error.is_unavailable() => Code::Unavailable,
             _ => Code::Internal,

@@ -85,6 +85,7 @@ async fn access(database: &TestDatabase<'_>, clients: usize) -> Result<Db> {
             acquire: Duration::from_secs(10),
         },
         write_deadline: Duration::from_secs(30),
+        read_only: false,
     });
     wait_until("the database to be writable", LIMIT, async || {
         db.is_writable()

@@ -62,14 +62,6 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             with(&[("/database/managed/maxConnections", json!(73))]),
         ),
         (
-            "mode ReadOnly needs a managed database",
-            with(&[("/mode", json!("ReadOnly"))]),
-            with(&[
-                ("/mode", json!("ReadOnly")),
-                ("/database/external/secretName", json!("db")),
-            ]),
-        ),
-        (
             "give exactly one of database.managed and database.external",
             with(&[("/database/external/secretName", json!("db"))]),
             with(&[
@@ -120,14 +112,6 @@ fn made() -> Vec<(&'static str, Value, Value)> {
             "risk.reviewFrom must not be above risk.refuseFrom",
             with(&[("/risk", json!({"reviewFrom": 20, "refuseFrom": 20}))]),
             with(&[("/risk", json!({"reviewFrom": 101}))]),
-        ),
-        (
-            "mode ReadOnly needs a database of one member",
-            with(&[("/database/managed/members", json!(3))]),
-            with(&[
-                ("/mode", json!("ReadOnly")),
-                ("/database/managed/members", json!(3)),
-            ]),
         ),
         (
             "give exactly one of backup.bucket and backup.volume",

@@ -360,10 +360,9 @@ fn modes_do_what_they_say() {
         let found = mode("ReadOnly", "ReadOnly").await?;
         assert!(!found.contains_key("Deployment demo-maintenance"));
         assert!(
-            found["ConfigMap demo-database"].data["data"]["my.cnf"]
-                .as_str()
-                .unwrap()
-                .contains("super_read_only=ON")
+            found["Deployment demo-web"].data["spec"]["template"]["spec"]["containers"][0]["env"]
+                .to_string()
+                .contains("PANONO_DATABASE_READ_ONLY")
         );
         assert_eq!(replicas(&found, "Deployment demo-worker"), 0);
         assert_eq!(replicas(&found, "Deployment demo-web"), 2);

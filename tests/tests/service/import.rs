@@ -51,6 +51,7 @@ fn database(options: MySqlConnectOptions) -> Db {
             acquire: Duration::from_secs(10),
         },
         write_deadline: Duration::from_secs(60),
+        read_only: false,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use panono_tests::market::{Buyer, GOOD_CARD, Market};
 use panono_tests::mysql::{TestDatabase, faulted_group};
 use panono_tests::readers::Readers;
 use panono_tests::stack::{Stack, StackOptions};
@@ -99,5 +100,65 @@ async fn every_part_may_die_and_pages_are_served() {
         "the shared cache does not answer",
     ] {
         assert!(log.contains(told), "the log does not tell that {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_shop_that_is_to_write_nothing_shows_what_there_is_and_says_so() {
+    let database = TestDatabase::shared().await.unwrap();
+    database.migrate().await.unwrap();
+    let market = Market::open(&database, 1, 5).await.unwrap();
+    let cart = market.cart(&[(market.variants[0], 1)], None).await.unwrap();
+    let shop = market
+        .environment
+        .clone()
+        .with("PANONO_DATABASE_READ_ONLY", "true")
+        .serve()
+        .await
+        .unwrap();
+    let client = panono_tests::http::client();
+    for path in [
+        "/en/p/mug-0".to_owned(),
+        "/api/v1/catalog/products/mug-0".to_owned(),
+        format!("/api/v1/carts/{}", cart.id),
+    ] {
+        let answer = client
+            .get(format!("{}{path}", shop.url()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+    }
+
+    let refused = Buyer::at(&shop.url())
+        .order(&cart, &cart.id, GOOD_CARD)
+        .await
+        .unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), refused.code()),
+        (503, "unavailable")
+    );
+    assert_eq!(
+        refused.body["detail"],
+        "the shop can be looked at, and nothing in it changed, at the moment"
+    );
+    let made = client
+        .post(format!("{}/api/v1/carts", shop.url()))
+        .json(&serde_json::json!({ "currency": "USD" }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status().as_u16(), 503);
+    assert!(made.headers().contains_key("retry-after"));
+    for (statement, expected) in [
+        ("SELECT COUNT(*) FROM cart", 1),
+        ("SELECT COUNT(*) FROM orders", 0),
+        ("SELECT COUNT(*) FROM idempotency_key", 0),
+    ] {
+        assert_eq!(
+            market.count(statement).await.unwrap(),
+            expected,
+            "{statement}"
+        );
     }
 }

@@ -100,6 +100,7 @@ impl Staff {
                 acquire: Duration::from_secs(10),
             },
             write_deadline: Duration::from_secs(30),
+            read_only: false,
         });
         let token = store_token::create(&db, "tester", Scope::ALL, None)
             .await?
