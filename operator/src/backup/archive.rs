@@ -333,7 +333,7 @@ fn draft(
             plain.extend_from_slice(&MAGIC);
             plain.extend_from_slice(scanner.description());
         }
-        plain.extend(scanner.bytes(transaction)?);
+        plain.extend_from_slice(scanner.bytes(transaction)?);
         header.transactions.insert(&transaction.gtid);
         header.last_commit = transaction.committed;
         if plain.len() >= SEGMENT {

@@ -3,9 +3,12 @@
 //! The layout is that of the MySQL source documentation, "Binlog Event" and "Gtid_event". What is inside of a transaction is not
 //! looked at.
 
-use std::io::{self, Read, Seek, SeekFrom};
+mod window;
+
+use std::io::{self, Read, Seek};
 
 use crate::gtid::{Gtid, GtidSet, Source};
+use window::Window;
 
 /// What every file begins with.
 pub const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
@@ -69,7 +72,7 @@ pub enum Next {
 /// A place in a file that may still grow.
 #[derive(Debug)]
 pub struct Scanner<F> {
-    file: F,
+    file: Window<F>,
     position: u64,
     description: Vec<u8>,
     before: GtidSet,
@@ -86,16 +89,15 @@ impl<F: Read + Seek> Scanner<F> {
     ///
     /// # Errors
     /// When it is no binary log.
-    pub fn open(mut file: F) -> Result<Option<Self>, BinlogError> {
-        let mut magic = [0; 4];
-        file.seek(SeekFrom::Start(0))?;
-        if !filled(&mut file, &mut magic)? {
+    pub fn open(file: F) -> Result<Option<Self>, BinlogError> {
+        let mut file = Window::new(file);
+        let Some(magic) = file.get(0, MAGIC.len())? else {
             return Ok(None);
-        }
-        if magic == ENCRYPTED {
+        };
+        if *magic == ENCRYPTED {
             return Err(BinlogError::Encrypted);
         }
-        if magic != MAGIC {
+        if *magic != MAGIC {
             return Err(BinlogError::Damaged(0, "it does not begin as one"));
         }
         let mut scanner = Self {
@@ -111,7 +113,7 @@ impl<F: Read + Seek> Scanner<F> {
         if event.kind != DESCRIPTION {
             return Err(BinlogError::Damaged(4, "it does not describe itself"));
         }
-        let Some(mut description) = scanner.content(&event)? else {
+        let Some(mut description) = scanner.content(&event)?.map(<[u8]>::to_vec) else {
             return Ok(None);
         };
         // The flag that the file is in use does not count for the checksum, and what is copied is not in use.
@@ -127,8 +129,9 @@ impl<F: Read + Seek> Scanner<F> {
             let Some(content) = scanner.content(&event)? else {
                 return Ok(None);
             };
-            scanner.before = previous(&content)
-                .ok_or(BinlogError::Damaged(scanner.position, "its set of GTIDs"))?;
+            let before = previous(content);
+            scanner.before =
+                before.ok_or(BinlogError::Damaged(scanner.position, "its set of GTIDs"))?;
             scanner.position += event.size;
         }
         Ok(Some(scanner))
@@ -166,8 +169,9 @@ impl<F: Read + Seek> Scanner<F> {
                     let Some(content) = self.content(&event)? else {
                         return Ok(Next::Wait);
                     };
-                    let (gtid, committed) = gtid(&content)
-                        .ok_or(BinlogError::Damaged(self.position, "a transaction's GTID"))?;
+                    let read = gtid(content);
+                    let (gtid, committed) =
+                        read.ok_or(BinlogError::Damaged(self.position, "a transaction's GTID"))?;
                     self.open = Some(Transaction {
                         gtid,
                         start: self.position,
@@ -188,13 +192,11 @@ impl<F: Read + Seek> Scanner<F> {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn bytes(&mut self, transaction: &Transaction) -> Result<Vec<u8>, BinlogError> {
+    pub fn bytes(&mut self, transaction: &Transaction) -> Result<&[u8], BinlogError> {
         let length = usize::try_from(transaction.end.saturating_sub(transaction.start))
             .map_err(|_| BinlogError::Damaged(transaction.start, "a transaction's length"))?;
-        let mut bytes = vec![0; length];
-        self.file.seek(SeekFrom::Start(transaction.start))?;
-        self.file.read_exact(&mut bytes)?;
-        Ok(bytes)
+        let bytes = self.file.get(transaction.start, length)?;
+        bytes.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof).into())
     }
 
     fn whole(&mut self, executed: &GtidSet) -> Option<Transaction> {
@@ -205,30 +207,26 @@ impl<F: Read + Seek> Scanner<F> {
 
     /// The event at the position, if all of it is there.
     fn event(&mut self) -> Result<Option<Event>, BinlogError> {
-        let mut header = [0; HEADER];
-        self.file.seek(SeekFrom::Start(self.position))?;
-        if !filled(&mut self.file, &mut header)? {
+        let Some(header) = self.file.get(self.position, HEADER)? else {
             return Ok(None);
-        }
-        let mut fields = Fields(&header);
+        };
+        let mut fields = Fields(header);
         let (_, kind, _) = (fields.number(4), fields.number(1), fields.number(4));
         let size = fields.number(4).unwrap_or(0);
         let kind = kind.and_then(|kind| u8::try_from(kind).ok()).unwrap_or(0);
         if size < 19 {
             return Err(BinlogError::Damaged(self.position, "an event's length"));
         }
-        let end = self.file.seek(SeekFrom::End(0))?;
-        Ok((self.position + size <= end).then_some(Event { kind, size }))
+        let whole = self.file.reaches(self.position + size)?;
+        Ok(whole.then_some(Event { kind, size }))
     }
 
-    fn content(&mut self, event: &Event) -> Result<Option<Vec<u8>>, BinlogError> {
+    fn content(&mut self, event: &Event) -> Result<Option<&[u8]>, BinlogError> {
         let size = usize::try_from(event.size).unwrap_or(usize::MAX);
         if size > MAXIMUM_READ {
             return Err(BinlogError::Damaged(self.position, "an event's length"));
         }
-        let mut content = vec![0; size];
-        self.file.seek(SeekFrom::Start(self.position))?;
-        Ok(filled(&mut self.file, &mut content)?.then_some(content))
+        Ok(self.file.get(self.position, size)?)
     }
 }
 
@@ -279,15 +277,6 @@ fn crc32(bytes: &[u8]) -> u32 {
         }
     }
     !sum
-}
-
-/// Whether so many bytes are there.
-fn filled(file: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
-    match file.read_exact(bytes) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 /// Little-endian fields, one after the other.
