@@ -1,17 +1,19 @@
 //! What continuous archiving costs those who commit: `archiving_cost`.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 
 use super::{Measure, commits, median, say};
 use crate::mysql::{MysqlGroup, PASSWORD, ROOT};
 use crate::process::{Folder, Process};
+use crate::wait::wait_until;
 
 /// Rounds, of which the middle one counts.
 const ROUNDS: usize = 5;
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Commits a second with `panono-backup archive` beside the member, every second and to a folder on the same disk, and without it.
 ///
@@ -39,7 +41,20 @@ pub async fn run(group: &MysqlGroup) -> Result<Measure> {
             .arg(format!("--target=file://{}", target.display()))
             .arg(format!("--key-file={}", key.display()))
             .arg(format!("--password-file={}", password.display()));
+        let started = SystemTime::now();
         let archiver = Process::start("archive", command, &folder.path().join("archive.log"))?;
+        // What was committed while nobody archived is no part of what archiving costs.
+        wait_until("the archiver to have caught up", LIMIT, async || {
+            archiver.must_run()?;
+            let head = std::fs::read_dir(target.join("heads"))?;
+            let head = head.last().context("it has told nothing")??;
+            ensure!(
+                head.metadata()?.modified()? > started,
+                "it has told nothing new"
+            );
+            Ok(())
+        })
+        .await?;
         let during = commits::per_second(member).await;
         let ended = archiver.terminate(STOP_LIMIT).await?;
         ensure!(
