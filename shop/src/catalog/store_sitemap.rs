@@ -9,23 +9,19 @@ use super::store_category::slug;
 
 /// URLs in one file, by the protocol. A shop of several locales puts fewer products into each.
 pub const MAX_URLS: u32 = 50_000;
-/// Shards found by one statement: below the server's `cte_max_recursion_depth` of 1,000.
-const SHARDS_AT_ONCE: usize = 900;
 /// Files in one index, by the protocol.
 const MAX_SHARDS: usize = 50_000;
 
-const SHARDS: &str = "WITH RECURSIVE shard (number, depth) AS ( \
-       SELECT (SELECT MIN(id) FROM product WHERE id >= ?) DIV ?, 1 \
-       UNION ALL SELECT (SELECT MIN(id) FROM product WHERE id >= (shard.number + 1) * ?) DIV ?, shard.depth + 1 \
-         FROM shard WHERE shard.number IS NOT NULL AND shard.depth < ?) \
-     SELECT CAST(number AS SIGNED) FROM shard WHERE number IS NOT NULL ORDER BY depth";
+/// One after the other: with a bound that is no constant, as in a recursive statement for all of them, MySQL reads the index from its
+/// beginning or to its end each time.
+const NEXT: &str = "SELECT MIN(id) FROM product WHERE id >= ?";
 const PRODUCTS: &str = "SELECT id, slug, updated_at FROM product WHERE id > ? AND id < ? AND status = 'active' \
      AND published_at <= ? AND (unpublished_at IS NULL OR unpublished_at > ?) ORDER BY id LIMIT ?";
 const CATEGORIES: &str = "SELECT id, slug, updated_at FROM category WHERE id > ? AND status = 'active' ORDER BY id LIMIT ?";
 
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
-    ("sitemap_shards", SHARDS),
+    ("sitemap_next_product", NEXT),
     ("sitemap_products", PRODUCTS),
     ("sitemap_categories", CATEGORIES),
 ];
@@ -54,21 +50,13 @@ pub async fn sitemap_shards(
     let mut shards: Vec<i64> = Vec::new();
     while shards.len() < MAX_SHARDS {
         let from = shards.last().map_or(0, |last| (last + 1) * size);
-        let found: Vec<i64> = sqlx::query_scalar(SHARDS)
+        let next: Option<i64> = sqlx::query_scalar(NEXT)
             .bind(from)
-            .bind(size)
-            .bind(size)
-            .bind(size)
-            .bind(i64::try_from(SHARDS_AT_ONCE).unwrap_or(i64::MAX))
-            .fetch_all(&mut *connection)
+            .fetch_one(&mut *connection)
             .await?;
-        let more = found.len() == SHARDS_AT_ONCE;
-        shards.extend(found);
-        if !more {
-            break;
-        }
+        let Some(next) = next else { break };
+        shards.push(next / size);
     }
-    shards.truncate(MAX_SHARDS);
     Ok(shards)
 }
 
