@@ -11,9 +11,9 @@ pub const COMMON_FROM: i64 = 100_000;
 /// What part of all documents the words that the index is asked for may have together.
 const COMMON: f64 = 0.2;
 /// Documents found by the rarer words that are held against the others.
-pub(super) const NARROWED: u32 = 20_000;
+pub(super) const NARROWED: u32 = 10_000;
 /// Numbers of documents that are gone back at most when they are read one after the other.
-const WALKED: i64 = 200_000;
+const WALKED: i64 = 20_000;
 
 /// Documents that were looked at, and how many of them have each word of a search.
 #[derive(Debug, Clone, Copy)]
@@ -101,13 +101,13 @@ mod tests {
             &query,
             &Sample {
                 latest: 1_000_000,
-                documents: 2_000,
+                documents: 200,
                 have: all,
             },
         )
     }
 
-    const WALK: Plan = Plan::Walk { after: 800_000 };
+    const WALK: Plan = Plan::Walk { after: 980_000 };
 
     fn narrowed(words: &str, cut: bool) -> Plan {
         Plan::Narrowed {
@@ -120,17 +120,17 @@ mod tests {
     fn the_index_is_asked_for_what_is_rare() {
         for (text, have, expected) in [
             ("black", &[0][..], Plan::Index),
-            ("black", &[400], Plan::Index),
-            ("black", &[401], WALK),
-            ("black case", &[100, 300], Plan::Index),
-            ("case black", &[1900, 10], narrowed("+black*", false)),
-            ("black case", &[1900, 60], narrowed("+case*", true)),
+            ("black", &[40], Plan::Index),
+            ("black", &[41], WALK),
+            ("black case", &[10, 30], Plan::Index),
+            ("case black", &[190, 1], narrowed("+black*", false)),
+            ("black case", &[190, 2], narrowed("+case*", true)),
             (
                 "case black wallet leather",
-                &[1900, 150, 20, 200],
+                &[190, 15, 1, 20],
                 narrowed("+black +wallet +leather*", false),
             ),
-            ("case black", &[1900, 1000], WALK),
+            ("case black", &[190, 100], WALK),
         ] {
             assert_eq!(plan(text, have), expected, "{text} {have:?}");
         }

@@ -122,7 +122,7 @@ macro_rules! some_documents {
             text!(text),
             " AS text FROM ",
             $table,
-            " WHERE FTS_DOC_ID >= ? ORDER BY FTS_DOC_ID LIMIT 250)"
+            " WHERE FTS_DOC_ID >= ? ORDER BY FTS_DOC_ID LIMIT 25)"
         )
     };
 }
@@ -182,6 +182,8 @@ macro_rules! statements {
     };
 }
 
+/// What part of the candidates is enough where documents are read one after the other: pages show less than that.
+const ENOUGH: u32 = 4;
 /// Places of a table that a sample is taken from.
 const PLACES: i64 = 8;
 /// How many documents a sample has, and how many of those have each word.
@@ -366,18 +368,19 @@ impl<'a> Search<'a> {
         let rows = more(self.asked(&plan, ways))
             .fetch_all(&mut *connection)
             .await?;
-        let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= self.candidates);
+        let found = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         match plan {
-            // Many have each word, but few have all of them, or none that was indexed lately: only the index knows those.
-            Plan::Walk { .. } if !full => {
+            Plan::Walk { .. } if found >= self.candidates / ENOUGH => Ok((rows, false)),
+            // Many have each word, but few have all of them, or few that were indexed lately: only the index knows those.
+            Plan::Walk { .. } => {
                 let rows = more(self.asked(&Plan::Index, ways))
                     .fetch_all(connection)
                     .await?;
-                let full = u32::try_from(rows.len()).is_ok_and(|rows| rows >= self.candidates);
-                Ok((rows, !full))
+                let found = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+                Ok((rows, found < self.candidates))
             }
             Plan::Narrowed { cut: true, .. } => Ok((rows, false)),
-            _ => Ok((rows, !full)),
+            Plan::Narrowed { .. } | Plan::Index => Ok((rows, found < self.candidates)),
         }
     }
 }

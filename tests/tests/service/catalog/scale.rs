@@ -323,7 +323,7 @@ async fn no_page_reads_a_whole_table_or_sorts_a_whole_category() {
         "'%'",
         "'%'",
     ];
-    let index = ["'+group5*'", "'+group5*'", "20000"];
+    let index = ["'+group5*'", "'+group5*'", "10000"];
     for kind in ["hits", "titles"] {
         let more: &[&str] = if kind == "hits" {
             &["4000", "'EUR'"]
