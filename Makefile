@@ -52,7 +52,7 @@ soakbackups: tools ## a backup of GIB (10) GiB while a shop sells, and its resto
 	cargo build --locked --release --workspace --bins
 	$${CARGO_TARGET_DIR:-target}/release/soak $(or $(GIB),10)
 
-images: ## build the images of both programs; CONTAINER=podman for another engine than docker
+images: ## build the images of both programs; CONTAINER=podman or buildah for another engine than docker
 	$(or $(CONTAINER),docker) build -f shop/Dockerfile -t panono-shop:0.1.0 .
 	$(or $(CONTAINER),docker) build -f operator/Dockerfile -t panono-operator:0.1.0 .
 
