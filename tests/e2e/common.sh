@@ -24,14 +24,17 @@ ready() {
   k wait --for=condition=Ready "shop/$name" --timeout="$1s"
 }
 
-# forward: a port of this machine that leads to the Shop's Service.
+# forward: a port of this machine that leads to the Shop's Service. It leads to one pod of it, and ends with that one.
 forward() {
+  local told=$work/forward.$BASHPID
   [[ -z $forward ]] || kill "$forward" 2>/dev/null || true
-  kubectl -n "$shop" port-forward "service/$name" :80 >"$work/forward" 2>"$work/forward.errors" &
+  kubectl -n "$shop" port-forward "service/$name" :80 >"$told" 2>"$told.errors" &
   forward=$!
-  until_so 30 "a way to Service $name" grep -q Forwarding "$work/forward"
-  port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\).*/\1/p' "$work/forward" | head -1)
+  until_so 30 "a way to Service $name" grep -q Forwarding "$told"
+  port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\).*/\1/p' "$told" | head -1)
 }
+# still_forward: anew, if it has ended.
+still_forward() { kill -0 "$forward" 2>/dev/null || forward; }
 
 send() { curl -sS --max-time 30 -H "Host: $host" -H 'Content-Type: application/json' -X "$1" "http://127.0.0.1:$port$2" "${@:3}"; }
 ask() { send GET "$1" --fail "${@:2}"; }
