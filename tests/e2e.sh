@@ -5,6 +5,7 @@
 #   E2E_SHOP_IMAGE      images that the cluster can fetch, or has; without them they are built with `make images`
 #   E2E_OPERATOR_IMAGE
 #   E2E_LOAD            a command that brings an image into the cluster, such as `kind load docker-image`; gets the image's name
+#   E2E_DNS             a command that takes the cluster's DNS away (`off`) and brings it back (`on`); without it that part is left out
 #   E2E_PARTS           which: `smallest` (tests/e2e/smallest.sh), `group` (tests/e2e/group.sh), or both
 #
 # It needs kubectl, curl, and helm, which `make tools` brings where it is missing.
