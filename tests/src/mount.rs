@@ -28,9 +28,9 @@ impl SmallVolume {
             .arg(path)
             .output()
             .context("failed to run mount")?;
-        let refused = String::from_utf8_lossy(&mounted.stderr);
+        let refused = String::from_utf8_lossy(&mounted.stderr).to_lowercase();
         // A container may be without the right to.
-        if refused.contains("permission denied") {
+        if refused.contains("permission denied") || refused.contains("not permitted") {
             return Ok(None);
         }
         ensure!(mounted.status.success(), "mount: {refused}");
