@@ -35,6 +35,8 @@ forward= definitions=true
 tidy() {
   local code=$?
   touch "$work/stop"
+  # Whatever ended in the middle of it.
+  [[ -z ${E2E_DNS:-} ]] || $E2E_DNS on || true
   [[ -z $forward ]] || kill "$forward" 2>/dev/null || true
   if [[ $code != 0 ]]; then
     say "what it looked like in the end"

@@ -133,16 +133,7 @@ impl AgentGroup {
         )?;
         let members = (0..options.members)
             .map(|index| {
-                let kubeconfig = options
-                    .endpoint_slice
-                    .as_ref()
-                    .map(|slice| slice.kubeconfig.clone());
-                AgentMember::prepare(
-                    index,
-                    place(index, network.as_ref())?,
-                    &authority,
-                    kubeconfig,
-                )
+                AgentMember::prepare(index, place(index, network.as_ref())?, &authority, options)
             })
             .collect::<Result<Vec<_>>>()?;
         let peers: Vec<Peer> = members

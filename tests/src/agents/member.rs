@@ -53,7 +53,7 @@ impl AgentMember {
         index: usize,
         place: Place,
         authority: &Authority,
-        kubeconfig: Option<PathBuf>,
+        options: &AgentOptions,
     ) -> Result<Self> {
         let folder = Folder::new("agent")?;
         authority.write(&folder.path().join("tls"), place.address)?;
@@ -65,7 +65,10 @@ impl AgentMember {
         Ok(Self {
             index,
             place,
-            kubeconfig,
+            kubeconfig: options
+                .endpoint_slice
+                .as_ref()
+                .map(|slice| slice.kubeconfig.clone()),
             process: Mutex::new(None),
             folder,
         })
