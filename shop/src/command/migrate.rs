@@ -8,7 +8,7 @@ use clap::Args;
 use super::CommandResult;
 use crate::config::args::DatabaseArgs;
 use crate::config::{self, Collector};
-use crate::db::{Arrangement, Db, migrate};
+use crate::db::{Arrangement, Db, DbError, migrate};
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
@@ -24,6 +24,9 @@ pub(super) async fn run(args: MigrateArgs) -> CommandResult {
     let mut problems = Collector::default();
     let database = config::database(&args.database, &mut problems);
     let database = problems.finish(database)?;
+    if database.read_only {
+        return Err(DbError::ReadOnly.into());
+    }
     let deadline = Duration::from_secs(args.deadline);
     let until = Instant::now() + deadline;
     let options = database.members.clone();

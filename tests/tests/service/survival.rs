@@ -5,6 +5,7 @@ use std::time::Duration;
 use panono_tests::market::{Buyer, GOOD_CARD, Market};
 use panono_tests::mysql::{TestDatabase, faulted_group};
 use panono_tests::readers::Readers;
+use panono_tests::shop::Environment;
 use panono_tests::stack::{Stack, StackOptions};
 use panono_tests::staff::Staff;
 use panono_tests::wait::wait_until;
@@ -128,6 +129,20 @@ async fn a_shop_that_is_to_write_nothing_shows_what_there_is_and_says_so() {
             .await
             .unwrap();
         assert_eq!(answer.status().as_u16(), 200, "{path}");
+    }
+
+    // However the database is named, a command that would write says why it does not.
+    for environment in [
+        market.environment.clone(),
+        Environment::for_urls(&database).await.unwrap(),
+    ] {
+        let refused = environment
+            .with("PANONO_DATABASE_READ_ONLY", "true")
+            .run(&["migrate"])
+            .await
+            .unwrap_err();
+        let told = format!("{refused:#}");
+        assert!(told.contains("PANONO_DATABASE_READ_ONLY"), "{told}");
     }
 
     let refused = Buyer::at(&shop.url())
