@@ -170,6 +170,8 @@ impl Market {
                 .await?;
             ids.push(i64::try_from(variant)?);
         }
+        // What is put there by SQL is in no invalidation log: a replica that has not applied it would be read from all the same.
+        database.group().wait_until_applied().await?;
         Ok(Self {
             environment,
             pool,

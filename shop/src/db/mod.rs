@@ -166,7 +166,7 @@ impl Db {
     /// Whether writes are possible now.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.inner.roles.load().primary.is_some()
+        !self.inner.read_only && self.inner.roles.load().primary.is_some()
     }
 
     /// Whether reads are possible now.
@@ -218,18 +218,19 @@ impl Db {
         member.evidence().answered.then(|| Arc::clone(member))
     }
 
-    /// A connection to the primary, outside a transaction. Where nothing is written any member that is up to date is as good.
+    /// A connection to the primary, outside a transaction. Where nothing is written and nobody is primary, one to a member
+    /// that is up to date.
     ///
     /// # Errors
     /// [`DbError::NoPrimary`] when there is none now, or the pool's error.
     pub async fn primary(&self) -> Result<Reader, DbError> {
-        if self.inner.read_only {
-            return self.reader(self.inner.floor.load().sequence).await;
+        match self.current_primary() {
+            Some(member) => self.connect(member, "primary").await,
+            None if self.inner.read_only => self.reader(self.inner.floor.load().sequence).await,
+            None => Err(DbError::NoPrimary {
+                waited: Duration::ZERO,
+            }),
         }
-        let member = self.current_primary().ok_or(DbError::NoPrimary {
-            waited: Duration::ZERO,
-        })?;
-        self.connect(member, "primary").await
     }
 
     /// A connection to a member that has applied the change `sequence`: a replica in turn, else the primary.
@@ -313,10 +314,7 @@ impl Inner {
             .iter()
             .map(|member| member.evidence())
             .collect();
-        let mut decided = topology::decide(self.arrangement, &evidence);
-        if self.read_only {
-            decided = decided.read_only();
-        }
+        let decided = topology::decide(self.arrangement, &evidence);
         let before = self.roles.load_full();
         if *before == decided {
             return before;

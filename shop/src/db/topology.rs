@@ -46,17 +46,6 @@ pub struct Roles {
     pub replicas: Vec<usize>,
 }
 
-impl Roles {
-    /// The roles where nothing is written: who could be is read from, first of all.
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        if let Some(primary) = self.primary.take() {
-            self.replicas.insert(0, primary);
-        }
-        self
-    }
-}
-
 /// Decides the roles from what the members said.
 ///
 /// In a group a member is followed as primary only if it says so itself, is writable, and sees a majority: an old primary that

@@ -110,6 +110,8 @@ async fn a_shop_that_is_to_write_nothing_shows_what_there_is_and_says_so() {
     database.migrate().await.unwrap();
     let market = Market::open(&database, 1, 5).await.unwrap();
     let cart = market.cart(&[(market.variants[0], 1)], None).await.unwrap();
+    // Without writes a cart is read from a replica, too, while no primary is known.
+    database.group().wait_until_applied().await.unwrap();
     let shop = market
         .environment
         .clone()
