@@ -9,6 +9,7 @@ use super::option_file::{Paths, Secret, first_statements, quoted};
 use super::process::private_file;
 use crate::backup::restore::MARKER;
 use crate::backup::server::{Scratch, ServerOptions};
+use crate::desired::backup::USER as BACKUP_USER;
 
 /// Memory for pages of tables, in MiB: accounts are few.
 const MEMORY_MIB: u32 = 64;
@@ -86,6 +87,11 @@ fn account_texts(admin: &Secret, replication: &Secret, accounts: &[Secret]) -> S
             quoted(&secret.account.user)
         ));
     }
+    // Whoever backs this shop up has an account of its own, which is made when it lacks. And which passwords members were given is
+    // of the shop that was, too.
+    text.push_str(&format!(
+        "DROP USER IF EXISTS '{BACKUP_USER}'@'%';\nDROP DATABASE IF EXISTS panono_agent;\n"
+    ));
     text.push_str(&first_statements(admin, replication, accounts));
     text
 }

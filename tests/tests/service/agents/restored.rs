@@ -90,7 +90,8 @@ async fn a_group_begins_from_restored_data_once() {
             "CREATE TABLE panono.lamps (id INT PRIMARY KEY); INSERT INTO panono.lamps VALUES (1), (2), (3); \
              ALTER USER panono_replication@'%' IDENTIFIED BY 'of another shop'; \
              ALTER USER panono@'%' IDENTIFIED BY 'of another shop'; \
-             ALTER USER panono_agent@localhost IDENTIFIED BY 'of another shop'",
+             ALTER USER panono_agent@localhost IDENTIFIED BY 'of another shop'; \
+             UPDATE panono_agent.passwords SET given = 3, only_given = 3",
         )
         .await
         .unwrap();
@@ -147,6 +148,11 @@ async fn a_group_begins_from_restored_data_once() {
     assert_eq!(group.primary().await.unwrap(), 0);
     // The shop reaches it with its own password, and nothing of the other shop's history is missing.
     begins.connect().await.unwrap();
+    // Its passwords are its first, whatever the other shop's were, and who backed that one up knows none of this one's.
+    let status = begins.status(group.client()).await.unwrap();
+    assert_eq!((status.passwords.set, status.passwords.only), (1, 1));
+    let known = format!("SELECT COUNT(*) FROM mysql.user WHERE user = '{BACKUP}'");
+    assert_eq!(begins.value(&known).await.unwrap(), "0");
     let executed: GtidSet = begins
         .value("@@GLOBAL.gtid_executed")
         .await
