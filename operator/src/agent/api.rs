@@ -48,6 +48,12 @@ pub struct Status {
     /// Its transactions. Nothing while the server does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transactions: Option<Transactions>,
+    /// From what its group was made again each time, the oldest first. It is on disk.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<Base>,
+    /// Its volume has hardly any space left.
+    #[serde(default)]
+    pub full: bool,
     /// It takes part in no group until released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fenced: Option<Fence>,
@@ -75,6 +81,16 @@ pub struct Status {
     /// The version for which this member last set the group's protocol, since its agent started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protocol_for: Option<String>,
+}
+
+/// From what a group was made again after an outage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Base {
+    /// The epoch of the decision.
+    pub epoch: i64,
+    /// The transactions that the member had from which it was made, as a GTID set.
+    pub transactions: String,
 }
 
 /// Passwords, by how often they were made. 0 is not known.

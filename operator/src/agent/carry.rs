@@ -12,11 +12,13 @@ use super::api::{Code, Command, Done, Fence, Problem, Verb};
 use super::core::{Core, now_ms};
 use super::option_file::{Paths, quoted};
 use super::sql::{self, ANSWER_LIMIT};
-use super::store::{Marker, sync_folder};
+use super::store::{Copying, Made, Marker, sync_folder};
 use super::{accounts, heartbeat, join, settings, view};
 
 /// Statements that may have to wait for others.
 pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(60);
+/// Between two attempts to copy another member's data.
+const COPY_PAUSE: Duration = Duration::from_secs(20);
 /// A copy of hundreds of gigabytes over a slow network.
 const CLONE_LIMIT: Duration = Duration::from_secs(24 * 3600);
 
@@ -52,14 +54,14 @@ async fn act(core: &Arc<Core>, command: &Command) -> Result<String> {
                 };
                 kept.attempt = Some(epoch);
             })?;
-            join::bootstrap(core, group_name, epoch).await?;
+            join::bootstrap(core, group_name, epoch, false).await?;
             first_databases(core).await?;
             core.ledger.change(|kept| kept.attempt = None)?;
             Ok("the group was made".to_owned())
         }
         Verb::Rebuild { group_name } => {
             alone(core).await?;
-            join::bootstrap(core, group_name, epoch).await?;
+            join::bootstrap(core, group_name, epoch, true).await?;
             core.ledger.change(|kept| {
                 kept.rebuilt = Some(epoch);
                 kept.fence = None;
@@ -157,7 +159,13 @@ async fn reclone(core: &Arc<Core>, donor: &str, save: bool, epoch: i64) -> Resul
     join::leave(core).await?;
     sql::close_doors(&config).await?;
     let (answers, _) = join::ask_peers(core).await;
-    let set = view::prospect(&answers).map_or(i64::MAX, |prospect| prospect.passwords);
+    let prospect = view::prospect(&answers);
+    let set = prospect
+        .as_ref()
+        .map_or(i64::MAX, |prospect| prospect.passwords);
+    let made = prospect
+        .and_then(|prospect| prospect.made)
+        .map(|(prefix, epoch)| Made { prefix, epoch });
     let (replication, _) = accounts::replication(&config, set)?;
     let (host, port) = donor
         .rsplit_once(':')
@@ -176,8 +184,13 @@ async fn reclone(core: &Arc<Core>, donor: &str, save: bool, epoch: i64) -> Resul
         quoted(host),
         quoted(&replication.password)
     );
-    core.ledger.change(|kept| kept.recloned = Some(epoch))?;
+    let (before, _) = sql::copy(&mut connection).await?;
+    core.ledger.change(|kept| {
+        kept.recloned = Some(epoch);
+        kept.copying = Some(Copying { made, before });
+    })?;
     let core = Arc::clone(core);
+    core.copying.store(true, Ordering::Relaxed);
     tokio::spawn(async move {
         // The server refuses to replace what it must not write; shops stay locked out by `offline_mode`.
         let cloned = match sql::run(
@@ -197,13 +210,43 @@ async fn reclone(core: &Arc<Core>, donor: &str, save: bool, epoch: i64) -> Resul
                 .map_or_else(String::new, |error| format!("{error:#}"));
             tracing::error!(error, "the copy failed");
             sql::close_doors(&config).await.ok();
-            core.ledger.change(|kept| kept.recloned = None).ok();
             core.update(|moment| moment.join_error = Some(format!("the copy failed: {error}")));
-        } else {
-            core.update(|moment| moment.errant.clear());
+            // Until then it is not begun again.
+            tokio::time::sleep(COPY_PAUSE).await;
         }
+        core.copying.store(false, Ordering::Relaxed);
     });
     Ok("the copy was begun".to_owned())
+}
+
+/// Takes note of how a copy ended. Its data is whole when the server says so, of a copy that was begun after the one before: it may
+/// have ended, or its pod, when tables were gone already and their transactions not yet.
+///
+/// # Errors
+/// When the server does not answer, or the disk refuses.
+pub async fn finish_copy(core: &Arc<Core>) -> Result<()> {
+    let Some(copying) = core.ledger.kept().copying else {
+        return Ok(());
+    };
+    let mut connection = sql::connect(&core.config()).await?;
+    let (begun, whole) = sql::copy(&mut connection).await?;
+    if whole && begun != copying.before {
+        core.ledger.change(|kept| {
+            kept.made = copying.made.or(kept.made.take());
+            kept.copying = None;
+        })?;
+        core.update(|moment| moment.errant.clear());
+        tracing::info!("the data is a whole copy of another member's");
+        return Ok(());
+    }
+    // Whoever commands sees that it is out, and commands it again.
+    core.ledger.change(|kept| kept.recloned = None)?;
+    core.update(|moment| {
+        moment
+            .join_error
+            .get_or_insert_with(|| "the copy of another member's data is not whole".to_owned());
+    });
+    Ok(())
 }
 
 /// Keeps the binary logs in which errant transactions are, in a folder beside the data.
@@ -229,9 +272,18 @@ pub async fn save_errant(core: &Arc<Core>, errant: &str) -> Result<()> {
     fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
     let index = value_of(&mut connection, "@@GLOBAL.log_bin_index").await?;
     let list = fs::read_to_string(&index).with_context(|| index.clone())?;
-    for line in list.lines() {
-        let from = data.join(line);
-        let name = from.file_name().context("a binary log has no name")?;
+    // What was received and not applied is in the applier's relay logs alone.
+    let relayed = fs::read_dir(&data)
+        .and_then(|entries| entries.collect::<Result<Vec<_>, _>>())
+        .with_context(|| data.display().to_string())?
+        .into_iter()
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| name.contains("-group_replication_applier."))
+        });
+    for from in list.lines().map(|line| data.join(line)).chain(relayed) {
+        let name = from.file_name().context("a log has no name")?;
         // A second name of the same bytes: it costs nothing until the first is removed.
         fs::hard_link(&from, folder.join(name)).with_context(|| from.display().to_string())?;
     }

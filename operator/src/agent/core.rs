@@ -121,6 +121,8 @@ pub struct Core {
     pub metrics: Metrics,
     /// It was told to leave, and stays out.
     pub left: AtomicBool,
+    /// Its data is being replaced by a copy, or that failed a moment ago.
+    pub copying: AtomicBool,
     /// It is ending.
     pub ending: AtomicBool,
     moment: Mutex<Moment>,
@@ -150,6 +152,7 @@ impl Core {
             certificates,
             metrics: Metrics::default(),
             left: AtomicBool::new(false),
+            copying: AtomicBool::new(false),
             ending: AtomicBool::new(false),
             moment: Mutex::default(),
             commands,
@@ -258,6 +261,8 @@ impl Core {
             ),
             server: moment.server,
             last_view: kept.last_view.clone(),
+            bases: kept.bases.clone(),
+            full: volume::full(&config.volume).is_some(),
             fenced: kept.fence.clone(),
             join_error: out_because,
             failover: moment.failover,

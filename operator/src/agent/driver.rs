@@ -13,11 +13,12 @@ use tokio::time::MissedTickBehavior;
 use super::admit::{Admitted, Known, admit};
 use super::api::{DataDirectory, Done, MemberState, Problem, Server, Verb};
 use super::core::{Core, Request, epoch_of};
+use super::errands::{finish_copy, give_up_for_space, learn, save};
 use super::join::{self, Joined, MayStillBootstrap};
 use super::process::{self, Mysqld, RESTART};
 use super::sql::{self, Seen};
-use super::store::{Made, Marker};
-use super::{accounts, carry, endpoints, heartbeat, missing, restored, settings, view};
+use super::store::Marker;
+use super::{accounts, carry, endpoints, heartbeat, missing, restored, settings, view, volume};
 
 /// Between two looks at the server.
 const TICK: Duration = Duration::from_millis(200);
@@ -31,6 +32,8 @@ const HARD_AFTER: Duration = Duration::from_secs(5);
 const CRASHES: u32 = 3;
 /// How long the server may take to shut down.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(90);
+/// A primary whose volume is full for so long gives its role up; and tries again after as long.
+const FULL_FOR: Duration = Duration::from_secs(3);
 /// Between two looks whether files were replaced.
 const FILES_EVERY: Duration = Duration::from_secs(3);
 
@@ -46,11 +49,13 @@ enum Kind {
     Join,
     Learn,
     Save,
+    GiveUp,
     Command,
 }
 
+/// How such work ended.
 #[derive(Debug)]
-enum Finished {
+pub(super) enum Finished {
     Joined(Result<Joined>),
     Nothing,
     Killed,
@@ -72,6 +77,7 @@ pub struct Driver {
     alone_since: Option<Instant>,
     roles: Vec<JoinHandle<()>>,
     files_at: Instant,
+    full_since: Option<Instant>,
 }
 
 impl Driver {
@@ -93,6 +99,7 @@ impl Driver {
             alone_since: None,
             roles: Vec::new(),
             files_at: now,
+            full_since: None,
         }
     }
 
@@ -433,6 +440,13 @@ impl Driver {
             if unknown && Instant::now() >= self.join_at {
                 self.join_at = Instant::now() + JOIN_PAUSE;
                 self.begin(Kind::Learn, learn(Arc::clone(&self.core)));
+            } else if self.is_full_primary(seen) {
+                self.begin(Kind::GiveUp, give_up_for_space(Arc::clone(&self.core)));
+            }
+        } else if kept.copying.is_some() {
+            if !self.core.copying.load(Ordering::Relaxed) && Instant::now() >= self.join_at {
+                self.join_at = Instant::now() + JOIN_PAUSE;
+                self.begin(Kind::Learn, finish_copy(Arc::clone(&self.core)));
             }
         } else if !errant.is_empty() && kept.saved != errant {
             self.begin(Kind::Save, save(Arc::clone(&self.core), errant));
@@ -448,6 +462,21 @@ impl Driver {
                 Finished::Joined(join::join(&core, blind).await)
             });
         }
+    }
+
+    /// Whether it is time to give the primary's role up: the server may go on for as long as its logs have space, and refuse what its
+    /// tables have none for.
+    fn is_full_primary(&mut self, seen: &Seen) -> bool {
+        if !view::is_primary(&seen.view) || volume::full(&self.core.config().volume).is_none() {
+            self.full_since = None;
+            return false;
+        }
+        let since = *self.full_since.get_or_insert_with(Instant::now);
+        let due = since.elapsed() >= FULL_FOR;
+        if due {
+            self.full_since = None;
+        }
+        due
     }
 
     fn may_join(&self) -> bool {
@@ -659,40 +688,4 @@ async fn ended(server: Option<&mut Mysqld>) -> Result<std::process::ExitStatus> 
         Some(server) => server.ended().await,
         None => std::future::pending().await,
     }
-}
-
-/// Asks the others by which decision the group was made.
-async fn learn(core: Arc<Core>) -> Finished {
-    let moment = core.moment();
-    let prefix = moment
-        .seen
-        .and_then(|(seen, _)| seen.view.id)
-        .map(|id| id.prefix);
-    let (answers, _) = join::ask_peers(&core).await;
-    let known = answers
-        .iter()
-        .filter_map(|answer| answer.view.as_ref()?.id.as_ref())
-        .find(|id| id.epoch > 0 && Some(&id.prefix) == prefix.as_ref());
-    if let Some(id) = known
-        && let Err(error) = core.ledger.change(|kept| {
-            kept.made = Some(Made {
-                prefix: id.prefix.clone(),
-                epoch: id.epoch,
-            });
-        })
-    {
-        tracing::error!(%error, "the disk refuses");
-    }
-    Finished::Nothing
-}
-
-async fn save(core: Arc<Core>, errant: String) -> Finished {
-    if let Err(error) = carry::save_errant(&core, &errant).await {
-        tracing::error!(
-            error = format!("{error:#}"),
-            "errant transactions could not be saved"
-        );
-        tokio::time::sleep(Duration::from_secs(5)).await;
-    }
-    Finished::Nothing
 }

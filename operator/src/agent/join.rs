@@ -12,7 +12,7 @@ use super::core::Core;
 use super::option_file::quoted;
 use super::sql::{self, ANSWER_LIMIT, Seen};
 use super::store::{Made, Marker};
-use super::{accounts, view};
+use super::{accounts, view, volume};
 
 /// `START GROUP_REPLICATION` waits until the member is in a view, which a busy machine may take long for.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -89,6 +89,14 @@ pub async fn join(core: &Arc<Core>, blind: bool) -> Result<Joined> {
         sql::run(&mut connection, STOP_LIMIT, "STOP GROUP_REPLICATION").await?;
         seen = sql::observe(&mut connection).await?;
     }
+    let epoch = kept.made.as_ref().map_or(0, |made| made.epoch);
+    if let Some(base) = view::base(&prospect.bases, epoch) {
+        let own = view::join_sets(&seen.transactions.executed, &seen.transactions.received);
+        let errant = sql::subtract(&mut connection, &own, base).await?;
+        if !errant.is_empty() {
+            return Ok(Joined::Errant(errant));
+        }
+    }
     if let Some(theirs) = &prospect.transactions {
         let errant = errant(core, &mut connection, &seen, theirs).await?;
         if !errant.is_empty() {
@@ -106,6 +114,7 @@ pub async fn join(core: &Arc<Core>, blind: bool) -> Result<Joined> {
                 prefix: prefix.clone(),
                 epoch: *epoch,
             });
+            kept.bases.clone_from(&prospect.bases);
         }
     })?;
     let large = prospect
@@ -173,17 +182,24 @@ async fn start(core: &Arc<Core>, connection: &mut MySqlConnection, set: i64) -> 
     Ok(())
 }
 
-/// Makes the group, from this member alone.
+/// Makes the group, from this member alone; `again` if there was one already.
 ///
 /// # Errors
 /// When the server refuses. Whatever happened, the server is not left with permission to do it again: if that cannot be taken
 /// back, `Err` has [`MayStillBootstrap`] in it and the server has to be killed.
-pub async fn bootstrap(core: &Arc<Core>, name: &str, epoch: i64) -> Result<()> {
+pub async fn bootstrap(core: &Arc<Core>, name: &str, epoch: i64, again: bool) -> Result<()> {
     let config = core.config();
     let mut connection = sql::connect(&config).await?;
     let seen = sql::observe(&mut connection).await?;
     if seen.view.state != MemberState::Offline {
         sql::run(&mut connection, STOP_LIMIT, "STOP GROUP_REPLICATION").await?;
+    }
+    if again {
+        // Before a number is given out that another member, which is away, may have for something else.
+        let own = view::join_sets(&seen.transactions.executed, &seen.transactions.received);
+        core.ledger.change(|kept| {
+            kept.bases = view::with_base(&kept.bases, epoch, &own);
+        })?;
     }
     let own = format!("{}:{}", config.host, config.port);
     prepare(&mut connection, name, &[own]).await?;
@@ -206,13 +222,15 @@ pub async fn bootstrap(core: &Arc<Core>, name: &str, epoch: i64) -> Result<()> {
         let seen = sql::observe(&mut connection).await?;
         if view::is_primary(&seen.view)
             && !seen.read_only
-            && let Some(id) = seen.view.id
+            && let Some(id) = &seen.view.id
         {
+            // With its view, by which others know that it was made, even if the server ends before the next look at it.
             core.ledger.change(|kept| {
                 kept.made = Some(Made {
                     prefix: id.prefix.clone(),
                     epoch,
                 });
+                kept.last_view = view::to_keep(&seen.view, epoch).or(kept.last_view.take());
             })?;
             return Ok(());
         }
@@ -233,13 +251,56 @@ pub struct MayStillBootstrap;
 /// # Errors
 /// When the others do not take it in time.
 pub async fn hand_over(core: &Arc<Core>) -> Result<()> {
+    // Better one of those than nobody.
+    hand_over_but_to(core, &[]).await
+}
+
+/// How a primary whose volume is full gives its role up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GivenUp {
+    /// It does not: the others have no more space.
+    Not,
+    /// It was handed over.
+    Handed,
+    /// It cannot be handed over: what is committed waits for space, and the role for what is committed. The server has to be killed.
+    Kill,
+}
+
+/// Gives the primary's role up to a member that has space, because this one has none.
+///
+/// # Errors
+/// When the other does not take it in time.
+pub async fn give_up_for_space(core: &Arc<Core>) -> Result<GivenUp> {
+    let (answers, _) = ask_peers(core).await;
+    // Of who does not answer it is not known.
+    let has_space = |uuid: &String| {
+        answers
+            .iter()
+            .any(|answer| answer.server_uuid.as_ref() == Some(uuid) && !answer.full)
+    };
+    let Some((seen, _)) = core.moment().seen else {
+        return Ok(GivenUp::Not);
+    };
+    let all = seen.view.members.iter().map(|member| member.uuid.clone());
+    let full: Vec<String> = all.filter(|uuid| !has_space(uuid)).collect();
+    if !view::is_primary(&seen.view) || view::successor(&seen.view, &seen.uuid, &full).is_none() {
+        return Ok(GivenUp::Not);
+    }
+    if volume::is_exhausted(&core.config().volume) {
+        return Ok(GivenUp::Kill);
+    }
+    hand_over_but_to(core, &full).await?;
+    Ok(GivenUp::Handed)
+}
+
+async fn hand_over_but_to(core: &Arc<Core>, full: &[String]) -> Result<()> {
     let config = core.config();
     let mut connection = sql::connect(&config).await?;
     let seen = sql::observe(&mut connection).await?;
     if !view::is_primary(&seen.view) {
         return Ok(());
     }
-    let Some(successor) = view::successor(&seen.view, &seen.uuid) else {
+    let Some(successor) = view::successor(&seen.view, &seen.uuid, full) else {
         return Ok(());
     };
     let to = successor.uuid.clone();

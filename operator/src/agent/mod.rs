@@ -13,6 +13,7 @@ pub mod config;
 pub mod core;
 pub mod driver;
 pub mod endpoints;
+mod errands;
 pub mod heartbeat;
 pub mod http;
 pub mod join;

@@ -25,6 +25,10 @@ const CLONING: &str = "SELECT p.STAGE, CAST(COALESCE(p.DATA, 0) AS UNSIGNED), CA
     FROM performance_schema.clone_progress p JOIN performance_schema.clone_status s ON s.ID = p.ID \
     WHERE s.STATE = 'In Progress' AND p.STATE = 'In Progress' LIMIT 1";
 
+/// When the last copy of another member's data was begun, and whether it is whole. The server keeps it on disk.
+const COPY: &str = "SELECT COALESCE(CAST(MAX(BEGIN_TIME) AS CHAR), ''), COALESCE(CAST(MAX(STATE = 'Completed') AS SIGNED), 0) \
+    FROM performance_schema.clone_status";
+
 const PASSWORDS: &str = "SELECT given, only_given FROM panono_agent.passwords WHERE id = 1";
 
 /// What a server said of itself.
@@ -165,6 +169,16 @@ async fn read(connection: &mut MySqlConnection) -> Result<Seen> {
         cloning,
         passwords,
     })
+}
+
+/// When the last copy of another member's data was begun, as text, and whether it is whole. Nothing if there was none.
+///
+/// # Errors
+/// When the server does not answer in time.
+pub async fn copy(connection: &mut MySqlConnection) -> Result<(String, bool)> {
+    let asked = sqlx::query_as(COPY).fetch_one(connection);
+    let (begun, whole): (String, i64) = limited(ANSWER_LIMIT, asked).await?;
+    Ok((begun, whole == 1))
 }
 
 /// Which passwords accounts take, and which they take with none before them. 0 before they were changed or the group was made.

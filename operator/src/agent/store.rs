@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::api::{DataDirectory, Fence, LastView};
+use super::api::{Base, DataDirectory, Fence, LastView};
 
 /// What is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,12 @@ pub struct Kept {
     /// The epoch of the last `Reclone` that was carried out.
     #[serde(default)]
     pub recloned: Option<i64>,
+    /// A copy of another member's data that is not known to be whole: until it is, the data is of use to nobody.
+    #[serde(default)]
+    pub copying: Option<Copying>,
+    /// From what the group was made again each time, the oldest first.
+    #[serde(default)]
+    pub bases: Vec<Base>,
     /// The last view with a majority.
     #[serde(default)]
     pub last_view: Option<LastView>,
@@ -70,6 +76,16 @@ pub struct Made {
     pub prefix: String,
     /// The epoch of the decision.
     pub epoch: i64,
+}
+
+/// A copy that was begun.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Copying {
+    /// By which decision the group of the donor was made.
+    pub made: Option<Made>,
+    /// When the copy before it was begun, as the server tells it; nothing if there was none.
+    pub before: String,
 }
 
 impl Kept {

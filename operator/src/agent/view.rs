@@ -1,6 +1,6 @@
 //! What a view of the group means. Pure.
 
-use super::api::{LastView, Member, MemberRole, MemberState, Status, View};
+use super::api::{Base, LastView, Member, MemberRole, MemberState, Status, View};
 
 /// Whether a member that sees this is online, and more than half of all members are online or recovering.
 #[must_use]
@@ -25,12 +25,16 @@ pub fn is_primary(view: &View) -> bool {
     view.majority && view.role == Some(MemberRole::Primary)
 }
 
-/// Who should be primary after this member: online, of the lowest version (others are refused), least behind.
+/// Who should be primary after this member: online, not known to be `full`, of the lowest version (others are refused), least behind.
 #[must_use]
-pub fn successor<'view>(view: &'view View, own: &str) -> Option<&'view Member> {
+pub fn successor<'view>(view: &'view View, own: &str, full: &[String]) -> Option<&'view Member> {
     view.members
         .iter()
-        .filter(|member| member.uuid != own && member.state == MemberState::Online)
+        .filter(|member| {
+            member.uuid != own
+                && member.state == MemberState::Online
+                && !full.contains(&member.uuid)
+        })
         .min_by_key(|member| {
             (
                 version(&member.version),
@@ -81,6 +85,8 @@ pub struct Prospect {
     pub seeds: Vec<String>,
     /// The part of its view identifier that is new each time, and the epoch by which it was made.
     pub made: Option<(String, i64)>,
+    /// From what it was made again each time.
+    pub bases: Vec<Base>,
     /// What its primary has, applied or received, if it was among those who answered.
     pub transactions: Option<String>,
     /// Its members cannot give all transactions from their binary logs.
@@ -127,6 +133,7 @@ pub fn prospect(answers: &[Status]) -> Option<Prospect> {
             .as_ref()
             .filter(|id| id.epoch > 0)
             .map(|id| (id.prefix.clone(), id.epoch)),
+        bases: best.bases.clone(),
         transactions,
         passwords: answers
             .iter()
@@ -137,6 +144,38 @@ pub fn prospect(answers: &[Status]) -> Option<Prospect> {
             .and_then(|answer| answer.transactions.as_ref())
             .is_some_and(|sets| !sets.purged.is_empty()),
     })
+}
+
+/// How often a group may have been made again and its members still tell each time apart.
+const BASES: usize = 100;
+
+/// What a member may have at most whose data is of the group as it was made in `epoch`: what the group was made from the next time.
+///
+/// MySQL gives out the lowest number that is free. What a member has beyond that was lost when the group was made again, and others
+/// have its numbers now, so a comparison with what the group has today does not show it. Nothing if the group was not made again since.
+#[must_use]
+pub fn base(bases: &[Base], epoch: i64) -> Option<&str> {
+    let next = bases.iter().position(|base| base.epoch > epoch)?;
+    // Those before the oldest are forgotten, and what the member had then cannot be told.
+    if next == 0 && bases.len() >= BASES {
+        return Some("");
+    }
+    bases.get(next).map(|base| base.transactions.as_str())
+}
+
+/// Bases with that of another time when the group is made again. What was noted for this epoch stays: an attempt that was interrupted
+/// may have given numbers out already.
+#[must_use]
+pub fn with_base(bases: &[Base], epoch: i64, transactions: &str) -> Vec<Base> {
+    let mut all = bases.to_vec();
+    if all.iter().all(|base| base.epoch != epoch) {
+        all.push(Base {
+            epoch,
+            transactions: transactions.to_owned(),
+        });
+    }
+    let surplus = all.len().saturating_sub(BASES);
+    all.split_off(surplus)
 }
 
 /// Two sets of transactions as one.
@@ -165,7 +204,7 @@ pub fn count(set: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, has_majority, prospect, successor, to_keep};
+    use super::{BASES, base, count, has_majority, prospect, successor, to_keep, with_base};
     use crate::agent::api::{
         DataDirectory, Member, MemberRole, MemberState, Status, Transactions, View, ViewId,
     };
@@ -239,8 +278,12 @@ mod tests {
         view.members[2].applier_queue = 5;
         view.members[3].applier_queue = 2;
         view.members[4].state = MemberState::Recovering;
-        assert_eq!(successor(&view, "m0").unwrap().uuid, "m3");
-        assert!(successor(&super::View::default(), "m0").is_none());
+        assert_eq!(successor(&view, "m0", &[]).unwrap().uuid, "m3");
+        assert_eq!(
+            successor(&view, "m0", &["m3".to_owned()]).unwrap().uuid,
+            "m2"
+        );
+        assert!(successor(&super::View::default(), "m0", &[]).is_none());
     }
 
     #[test]
@@ -280,5 +323,33 @@ mod tests {
             ),
             12
         );
+    }
+
+    #[test]
+    fn what_a_group_was_made_from_bounds_what_older_data_may_have() {
+        let bases = with_base(&with_base(&[], 4, "g:1-98"), 9, "g:1-150");
+        for (epoch, expected) in [
+            (0, Some("g:1-98")),
+            (3, Some("g:1-98")),
+            // It was in the group that was made in epoch 4.
+            (4, Some("g:1-150")),
+            (9, None),
+        ] {
+            assert_eq!(base(&bases, epoch), expected, "{epoch}");
+        }
+        assert_eq!(base(&[], 0), None);
+        // The attempt was interrupted, and the member has more by now.
+        assert_eq!(with_base(&bases, 9, "g:1-160"), bases);
+    }
+
+    #[test]
+    fn who_was_away_for_longer_than_is_known_may_have_nothing() {
+        let mut bases = Vec::new();
+        for epoch in 1..=i64::try_from(BASES).unwrap() + 5 {
+            bases = with_base(&bases, epoch, "g:1-7");
+        }
+        assert_eq!(bases.len(), BASES);
+        assert_eq!(base(&bases, 3), Some(""));
+        assert_eq!(base(&bases, 6), Some("g:1-7"));
     }
 }

@@ -6,6 +6,16 @@ const MIB: u64 = 1024 * 1024;
 /// Less than this is full: the server needs more for its next redo log or binary log.
 const LEAST: u64 = 32 * MIB;
 
+/// With less than this nothing can be written: the server waits for space, or refuses what its tables have none for.
+const NOTHING: u64 = MIB;
+
+/// Whether nothing can be written to it.
+#[must_use]
+pub fn is_exhausted(volume: &Path) -> bool {
+    rustix::fs::statvfs(volume)
+        .is_ok_and(|seen| seen.f_bavail.saturating_mul(seen.f_frsize) < NOTHING)
+}
+
 /// Words for people about a volume that is full; nothing while it is not, or nobody knows.
 #[must_use]
 pub fn full(volume: &Path) -> Option<String> {

@@ -189,10 +189,8 @@ fn proceed(evidence: &Evidence, group: &str, operation: &OperationStatus) -> Ste
         }
         OperationKind::Reclone => match answer {
             Some(_) if live => ended(true),
-            Some(answer)
-                if answer.state == MemberState::Quarantined
-                    || at_rest(answer.state) && answer.epoch < operation.epoch =>
-            {
+            // Said again as long as it is at rest: its agent knows whether the copy was begun, is whole, or has to be begun again.
+            Some(answer) if at_rest(answer.state) => {
                 let donor = evidence
                     .live(group)
                     // The primary has other things to do.

@@ -43,6 +43,7 @@ pub(super) struct Member {
     pub(super) fenced: Option<i64>,
     pub(super) left: bool,
     pub(super) boot: i64,
+    pub(super) recloned: i64,
     pub(super) view: Option<View>,
     /// The passwords in its files, and those with which it reaches others.
     pub(super) files: i64,
@@ -175,6 +176,7 @@ impl World {
             fenced: None,
             left: false,
             boot: 0,
+            recloned: 0,
             view: None,
             files: self.secret,
             member: 0,
@@ -604,6 +606,10 @@ impl World {
                     {
                         return;
                     }
+                    if self.members[at].recloned == epoch {
+                        return;
+                    }
+                    self.members[at].recloned = epoch;
                     self.down_by_us(at);
                     let number = self.number();
                     let member = &mut self.members[at];

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use panono_operator::agent::api::MemberState;
+use anyhow::Context;
+use panono_operator::agent::api::{MemberState, Verb};
 use panono_tests::agents::{AgentGroup, AgentOptions, Recovery, Writer, faulted_agents, runs};
 use panono_tests::wait::wait_until;
 
@@ -86,6 +87,31 @@ async fn without_the_primarys_disk_nothing_is_decided_by_itself() {
     let lost = view
         .primary_uuid
         .expect("a view without a primary was kept");
+    // It committed what no other received: the next number of the group.
+    group.member(primary).start().unwrap();
+    let unseen = wait_until("the primary to answer", GUARD, async || {
+        let executed = group
+            .member(primary)
+            .value("@@GLOBAL.gtid_executed")
+            .await?;
+        let numbers = executed
+            .split_once(group.name())
+            .and_then(|(_, rest)| rest.split(',').next()?.rsplit(['-', ':']).next())
+            .and_then(|last| last.trim().parse::<u64>().ok())
+            .with_context(|| executed.clone())?;
+        anyhow::Ok(format!("{}:{}", group.name(), numbers + 1))
+    })
+    .await
+    .unwrap();
+    group
+        .member(primary)
+        .execute(&format!(
+            "SET GLOBAL super_read_only = OFF; SET SESSION gtid_next = '{unseen}'; CREATE DATABASE unseen; \
+             SET SESSION gtid_next = 'AUTOMATIC'; SET GLOBAL super_read_only = ON"
+        ))
+        .await
+        .unwrap();
+    group.member(primary).power_off().unwrap();
     for index in (0..3).filter(|index| *index != primary) {
         group.member(index).start().unwrap();
     }
@@ -106,4 +132,47 @@ async fn without_the_primarys_disk_nothing_is_decided_by_itself() {
         assert_eq!(status.view.unwrap().state, MemberState::Offline);
         assert!(status.fenced.is_some());
     }
+
+    // A human gives up what the primary may have. Others get the numbers of it, and it comes back and is told from them.
+    let seed = (0..3).find(|index| *index != primary).unwrap();
+    let epoch = group.member(seed).status(group.client()).await.unwrap();
+    let epoch = epoch.fenced.expect("it is fenced").epoch;
+    group.rebuild(seed, epoch).await.unwrap();
+    let other = (0..3).find(|index| ![primary, seed].contains(index));
+    group
+        .command_of(other.unwrap(), Verb::Release {}, epoch)
+        .await
+        .unwrap();
+    let member = group.member(seed);
+    wait_until("the number to be given out again", GUARD, async || {
+        let query = format!("GTID_SUBSET('{unseen}', @@GLOBAL.gtid_executed)");
+        member.value(&query).await.is_ok_and(|is| is == "1")
+    })
+    .await
+    .unwrap();
+    group.member(primary).start().unwrap();
+    let quarantine = wait_until(
+        "the primary to be told from the others",
+        GUARD,
+        async || {
+            let status = group.member(primary).status(group.client()).await?;
+            status
+                .quarantine
+                .with_context(|| format!("{:?} {:?}", status.view, status.join_error))
+        },
+    )
+    .await
+    .unwrap();
+    let query = format!("GTID_SUBSET('{unseen}', '{}')", quarantine.errant);
+    assert_eq!(member.value(&query).await.unwrap(), "1", "{quarantine:?}");
+    // Its data is replaced, and is of the group as it is now.
+    let donor = group.member(group.primary().await.unwrap()).address();
+    let save = true;
+    group
+        .command(primary, Verb::Reclone { donor, save })
+        .await
+        .unwrap();
+    group.wait_until_online().await.unwrap();
+    let databases = "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = 'unseen'";
+    assert_eq!(group.member(primary).value(databases).await.unwrap(), "0");
 }
