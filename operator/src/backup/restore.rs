@@ -12,16 +12,15 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::binlog::{Next, Scanner, Transaction, opening};
-use super::catalogue::{
-    Catalogue, Head, Manifest, PartHeader, SegmentHeader, part_key, read_segment_key,
-};
+use super::catalogue::{Catalogue, Head, Manifest, PartHeader, SegmentHeader, part_key};
 use super::checksum::{all_tables, differences};
 use super::error::BackupError;
 use super::pack::unpack;
-use super::plan::{Chain, Cut, Until, Verdict, chain};
+use super::plan::{Chain, Cut, Until, Verdict, chain, needed};
 use super::progress::Progress;
 use super::seal::{hex, open, sha256};
 use super::server::{Scratch, ServerOptions, executed, failed, quoted, run};
+use super::store::StoreError;
 use crate::gtid::GtidSet;
 
 /// Pieces that are fetched at a time.
@@ -223,11 +222,12 @@ async fn transactions(
     progress: &Progress,
 ) -> Result<(Cut, u64, Vec<PathBuf>), BackupError> {
     let heads: Vec<Head> = catalogue.heads().await?;
-    let mut cut = Cut::new(options.until.clone(), &manifest.executed);
+    let mut cut = Cut::new(options.until.clone(), &manifest.executed, manifest.taken_at);
+    let (keys, following) = needed(catalogue.segments().await?, &options.until);
     let spooled = if cut.is_done() {
         Vec::new()
     } else {
-        spool(catalogue, options, manifest, relay, progress).await?
+        spool(catalogue, keys, manifest, relay, progress).await?
     };
     let headers: Vec<SegmentHeader> = spooled.iter().map(|one| one.header.clone()).collect();
     let chain: Chain = chain(&manifest.executed, &headers);
@@ -250,7 +250,11 @@ async fn transactions(
     for segment in &spooled {
         fs::remove_file(&segment.path).map_err(BackupError::disk("remove", &segment.path))?;
     }
-    cut.finish(&chain, &heads)?;
+    let following = match following {
+        Some(key) if !cut.is_done() => proven(catalogue, &key).await?,
+        _ => None,
+    };
+    cut.finish(&chain, following.as_ref(), &heads)?;
     if !files.is_empty() {
         let index = relay.join("relay.index");
         let lines: String = files
@@ -262,25 +266,26 @@ async fn transactions(
     Ok((cut, applied, files))
 }
 
+/// What a segment's header says, if its seal is whole. One that is damaged or gone proves nothing, and nothing of it is wanted.
+async fn proven(catalogue: &Catalogue, key: &str) -> Result<Option<SegmentHeader>, BackupError> {
+    match catalogue.get(key).await {
+        Ok((header, _)) => Ok(Some(header)),
+        Err(error @ (BackupError::Seal { .. } | BackupError::Store(StoreError::Missing(_)))) => {
+            tracing::warn!(%error, "the archive is damaged behind what is restored");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Goes from the newest segment to the one before which everything is in the backup.
 async fn spool(
     catalogue: &Catalogue,
-    options: &RestoreOptions,
+    keys: Vec<String>,
     manifest: &Manifest,
     relay: &Path,
     progress: &Progress,
 ) -> Result<Vec<Spooled>, BackupError> {
-    let mut keys = catalogue.segments().await?;
-    if let Until::Time(time) = options.until {
-        // What begins later is not needed, as long as nothing follows it that begins earlier.
-        let wanted = |key: &String| {
-            read_segment_key(key)
-                .and_then(|(_, first)| i64::try_from(first).ok())
-                .is_none_or(|first| first <= time.as_microsecond())
-        };
-        let last = keys.iter().rposition(wanted).map_or(0, |last| last + 1);
-        keys.truncate(last);
-    }
     let total = u64::try_from(keys.len()).unwrap_or(0);
     let mut spooled = Vec::new();
     for (done, key) in (0..).zip(keys.into_iter().rev()) {
