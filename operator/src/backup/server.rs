@@ -87,6 +87,8 @@ impl Scratch {
         arguments: &[String],
         login: MySqlConnectOptions,
     ) -> Result<Self, BackupError> {
+        // The statement that clones has the password of the member's account in it.
+        let login = login.disable_statement_logging();
         let socket = run.join("mysqld.sock");
         let log = run.join("mysqld.log");
         if socket.as_os_str().len() > MAXIMUM_SOCKET {

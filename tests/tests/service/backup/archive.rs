@@ -10,7 +10,9 @@ use panono_operator::backup::retention::Retention;
 use panono_operator::gtid::GtidSet;
 use panono_tests::process::Folder;
 
-use super::{full, group, in_folder, login, restored, restored_sum, sell, sum};
+use super::{
+    full, full_by_the_program, group, in_folder, login, restored, restored_sum, sell, sum,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_that_are_gone_are_a_gap_until_the_next_backup() -> Result<()> {
@@ -73,7 +75,12 @@ async fn two_archivers_at_once_and_a_killed_server_do_no_harm() -> Result<()> {
     let member = group.member(0);
     let folder = Folder::new("twice")?;
     let catalogue = in_folder(&folder)?;
-    full(&catalogue, member, &folder).await?;
+    let log = full_by_the_program(member, &folder).await?;
+    assert!(log.contains("the backup is complete"), "{log}");
+    assert!(
+        !log.contains("IDENTIFIED BY"),
+        "it says the password: {log}"
+    );
     let mut one = Archiver::start(catalogue.clone(), login(member)).await?;
     let mut two = Archiver::start(catalogue.clone(), login(member)).await?;
     sell(member, 5).await?;
