@@ -15,7 +15,7 @@ use super::binlog::{Next, Scanner, Transaction, opening};
 use super::catalogue::{Catalogue, Head, Manifest, PartHeader, SegmentHeader, part_key};
 use super::checksum::{all_tables, differences};
 use super::error::BackupError;
-use super::pack::unpack;
+use super::pack::{UnpackError, unpack};
 use super::plan::{Chain, Cut, Until, Verdict, chain, needed};
 use super::progress::Progress;
 use super::seal::{hex, open, sha256};
@@ -28,6 +28,9 @@ const FETCHED_AT_ONCE: usize = 3;
 /// An applier that has applied nothing for so long is given up; one transaction may take long.
 const STALLED: Duration = Duration::from_mins(30);
 const POLL: Duration = Duration::from_millis(200);
+/// Errors of the applier that say nothing of what it applies: it could not write, the disk is full, there is no memory, it waited
+/// for too long.
+const SHORTAGES: [u64; 11] = [3, 5, 20, 1021, 1026, 1037, 1038, 1041, 1114, 1205, 1213];
 /// The largest segment, in bytes: a transaction is bounded by the group's limit, far below.
 const MAXIMUM_SEGMENT: u64 = 2 * 1024 * 1024 * 1024;
 /// What a restored data directory says of itself, for whoever starts a server on it.
@@ -142,8 +145,10 @@ async fn into_staging(
     let mut connection = server.connect().await?;
     let reached = executed(&mut connection).await?;
     if reached != cut.reached {
-        let detail = format!("it has {reached} and should have {}", cut.reached);
-        return Err(failed("apply the archive", detail));
+        return Err(BackupError::Unsound(format!(
+            "with the archive it has {reached} and should have {}",
+            cut.reached
+        )));
     }
     // Whoever starts a server on the data begins without channels of another life.
     run(&mut connection, "forget its sources", "RESET REPLICA ALL").await?;
@@ -377,7 +382,7 @@ pub async fn fetch(
         let packed = unpack(&mut hashing, &folder, |done| {
             seen.set("Downloading", done, total);
         })?;
-        Ok::<_, io::Error>((packed, hex(hashing.context.finish().as_ref())))
+        Ok::<_, UnpackError>((packed, hex(hashing.context.finish().as_ref())))
     });
     let parts = stream::iter((1..).zip(&manifest.parts))
         .map(async |(number, sum)| {
@@ -422,8 +427,11 @@ pub async fn fetch(
         .await
         .map_err(|error| failed("unpack", error.to_string()))?;
     fetched?;
-    let (packed, sum) = unpacked.map_err(|error| {
-        BackupError::damaged(&manifest.id, format!("cannot be unpacked: {error}"))
+    let (packed, sum) = unpacked.map_err(|error| match error {
+        UnpackError::Stream(error) => {
+            BackupError::damaged(&manifest.id, format!("cannot be unpacked: {error}"))
+        }
+        UnpackError::Disk(path, error) => BackupError::disk("write", &path)(error),
     })?;
     if packed.bytes != manifest.data_bytes || sum != manifest.sha256 {
         return Err(BackupError::damaged(&manifest.id, "has another checksum"));
@@ -493,17 +501,21 @@ async fn apply(
         if left == 0 {
             break;
         }
-        let problem: Option<String> = sqlx::query_scalar(
-            "SELECT CAST(LAST_ERROR_MESSAGE AS CHAR) FROM performance_schema.replication_applier_status_by_worker \
-             WHERE LAST_ERROR_NUMBER <> 0 UNION ALL \
-             SELECT CAST(LAST_ERROR_MESSAGE AS CHAR) FROM performance_schema.replication_applier_status_by_coordinator \
-             WHERE LAST_ERROR_NUMBER <> 0 LIMIT 1",
+        let problem: Option<(u64, String)> = sqlx::query_as(
+            "SELECT CAST(LAST_ERROR_NUMBER AS UNSIGNED), CAST(LAST_ERROR_MESSAGE AS CHAR) \
+             FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0 UNION ALL \
+             SELECT CAST(LAST_ERROR_NUMBER AS UNSIGNED), CAST(LAST_ERROR_MESSAGE AS CHAR) \
+             FROM performance_schema.replication_applier_status_by_coordinator WHERE LAST_ERROR_NUMBER <> 0 LIMIT 1",
         )
         .fetch_optional(&mut connection)
         .await
         .map_err(BackupError::sql("watch the applier"))?;
-        if let Some(problem) = problem {
-            return Err(failed("apply the archive", problem));
+        if let Some((number, problem)) = problem {
+            return Err(if SHORTAGES.contains(&number) {
+                failed("apply the archive", problem)
+            } else {
+                BackupError::Unsound(format!("the archive cannot be applied: {problem}"))
+            });
         }
         if left != last {
             (last, since) = (left, Instant::now());
