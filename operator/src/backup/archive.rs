@@ -36,8 +36,10 @@ pub struct Pass {
     pub transactions: u64,
     /// Bytes at the target.
     pub bytes: u64,
-    /// Whether the server may have more that is not archived yet.
+    /// Whether there may be more that another pass takes at once.
     pub more: bool,
+    /// Whether everything that the server had executed when it began is archived.
+    pub caught_up: bool,
 }
 
 /// Archives the binary log of one member, which is on this machine.
@@ -143,6 +145,7 @@ impl Archiver {
                 self.write(draft, &mut done).await?;
             }
             let following = following(&seen.files, &name);
+            let listed = seen.files.contains(&name);
             match (next, following) {
                 // The piece is full, and there is more in the file.
                 (Next::Transaction(_), _) => self.reading = Some((name, scanner)),
@@ -155,6 +158,8 @@ impl Archiver {
                         break;
                     }
                 }
+                // The server has purged what was being read, and all of it is read: what follows is looked for, or is gone, too.
+                (_, None) if !listed => self.find(&seen).await?,
                 (_, None) => {
                     self.reading = Some((name, scanner));
                     break;
@@ -162,6 +167,7 @@ impl Archiver {
             }
         }
         done.more = done.segments >= PASS;
+        done.caught_up = !done.more && seen.executed.is_subset(&self.archived);
         self.note(&seen, &done).await?;
         Ok(done)
     }
@@ -271,7 +277,7 @@ impl Archiver {
             return Ok(());
         }
         // What is behind is not promised to be here until now.
-        if done.more || !seen.executed.is_subset(&self.archived) {
+        if !done.caught_up {
             return Ok(());
         }
         let head = Head {

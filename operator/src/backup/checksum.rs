@@ -53,8 +53,7 @@ pub async fn all_tables(
             .map_err(BackupError::sql("take the checksum of a table"))?;
         sums.push(TableSum {
             table: format!("{schema}.{table}"),
-            checksum: checksum
-                .ok_or_else(|| failed("take a checksum", format!("{name} is damaged")))?,
+            checksum: checksum.ok_or_else(|| BackupError::Unsound(format!("{name} is damaged")))?,
         });
     }
     Ok(sums)
@@ -90,8 +89,7 @@ pub async fn checkpoint(
         .await
         .map_err(BackupError::sql("wait for the member"))?;
     if late != 0 {
-        return Err(failed(
-            "wait",
+        return Err(BackupError::Undecided(
             "the member lags by more than five minutes".to_owned(),
         ));
     }
@@ -104,7 +102,15 @@ pub async fn checkpoint(
     .await?;
     let set = executed(&mut connection).await?;
     run(&mut connection, "unlock the member", "UNLOCK TABLES").await?;
-    let tables = all_tables(&mut connection, progress).await?;
+    let tables = all_tables(&mut connection, progress)
+        .await
+        .map_err(|error| match error {
+            // That is the member's data, and no backup's.
+            BackupError::Unsound(detail) => {
+                BackupError::Undecided(format!("of the member, {detail}"))
+            }
+            error => error,
+        })?;
     run(&mut connection, "close the snapshot", "ROLLBACK").await?;
     Ok(Checkpoint {
         executed: set,

@@ -101,6 +101,7 @@ impl MemberArgs {
             .username(&self.user)
             .password(password)
             .ssl_mode(MySqlSslMode::Required)
+            .disable_statement_logging()
     }
 
     async fn options(&self) -> Result<MySqlConnectOptions, BackupError> {

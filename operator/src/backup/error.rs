@@ -97,12 +97,18 @@ pub enum BackupError {
         "the server has purged transactions {0} before they were archived: make a full backup, from which archiving goes on"
     )]
     Purged(GtidSet),
+    /// The data is not whole, or the archive does not fit it.
+    #[error("the data is not as it should be: {0}")]
+    Unsound(String),
     /// Restored tables are not as they were.
     #[error("the restored tables differ from those that were backed up: {0}")]
     Differs(String),
-    /// The invariants do not hold, or could not be checked.
+    /// The check has found something.
     #[error("the check of the restored shop failed: {0}")]
     Check(String),
+    /// The verification did not come to an end, for a reason that is not in the backup.
+    #[error("it could not be verified: {0}")]
+    Undecided(String),
     /// It was asked to end.
     #[error("it was told to stop")]
     Stopped,

@@ -62,9 +62,11 @@ pub fn pack(
                 let size = file.metadata()?.len();
                 head(out, b'F', &path)?;
                 out.write_all(&size.to_le_bytes())?;
-                copy(&mut file, out, size, |more| {
-                    packed.bytes += more;
+                copy(&mut file, size, |piece| {
+                    out.write_all(piece)?;
+                    packed.bytes += bytes_of(piece);
                     seen(packed.bytes);
+                    Ok::<_, io::Error>(())
                 })
                 .map_err(|error| invalid(format!("{path}: {error}")))?;
             } else {
@@ -79,6 +81,17 @@ pub fn pack(
     Ok(packed)
 }
 
+/// Why there is no folder of a stream.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The stream is damaged, ends early, or cannot be read.
+    #[error(transparent)]
+    Stream(#[from] io::Error),
+    /// The disk failed, which says nothing of the stream.
+    #[error("failed to write {0:?}: {1}")]
+    Disk(PathBuf, io::Error),
+}
+
 /// Makes a folder, which is not there yet, of a stream. Files are flushed to the disk.
 ///
 /// # Errors
@@ -87,18 +100,19 @@ pub fn unpack(
     stream: &mut impl Read,
     root: &Path,
     mut seen: impl FnMut(u64),
-) -> io::Result<Packed> {
-    fs::create_dir(root)?;
-    permit(root, 0o750)?;
+) -> Result<Packed, UnpackError> {
+    make_folder(root)?;
     let mut packed = Packed::default();
     loop {
         let kind: [u8; 1] = take(stream)?;
         if kind == *b"E" {
             let entries = u64::from_le_bytes(take(stream)?);
             if entries != packed.entries || stream.read(&mut [0; 1])? != 0 {
-                return Err(invalid("the end of the stream is damaged".to_owned()));
+                return Err(invalid("the end of the stream is damaged".to_owned()).into());
             }
-            File::open(root)?.sync_all()?;
+            File::open(root)
+                .and_then(|folder| folder.sync_all())
+                .map_err(disk(root))?;
             return Ok(packed);
         }
         let length = u16::from_le_bytes(take(stream)?);
@@ -107,21 +121,21 @@ pub fn unpack(
         let path = inside(&path)?;
         let path = root.join(path);
         match kind {
-            [b'D'] => {
-                fs::create_dir(&path)?;
-                permit(&path, 0o750)?;
-            }
+            [b'D'] => make_folder(&path)?,
             [b'F'] => {
                 let size = u64::from_le_bytes(take(stream)?);
-                let mut file = File::create_new(&path)?;
-                copy(stream, &mut file, size, |more| {
-                    packed.bytes += more;
+                let mut file = File::create_new(&path).map_err(disk(&path))?;
+                copy(stream, size, |piece| {
+                    file.write_all(piece).map_err(disk(&path))?;
+                    packed.bytes += bytes_of(piece);
                     seen(packed.bytes);
+                    Ok::<_, UnpackError>(())
                 })?;
-                file.sync_all()?;
-                permit(&path, 0o640)?;
+                file.sync_all()
+                    .and_then(|()| permit(&path, 0o640))
+                    .map_err(disk(&path))?;
             }
-            _ => return Err(invalid("the stream is damaged".to_owned())),
+            _ => return Err(invalid("the stream is damaged".to_owned()).into()),
         }
         packed.entries += 1;
     }
@@ -134,12 +148,12 @@ fn head(out: &mut impl Write, kind: u8, path: &str) -> io::Result<()> {
     out.write_all(path.as_bytes())
 }
 
-fn copy(
+/// Reads so many bytes, piece by piece. What fails with a piece keeps its kind of error.
+fn copy<E: From<io::Error>>(
     from: &mut impl Read,
-    to: &mut impl Write,
     size: u64,
-    mut seen: impl FnMut(u64),
-) -> io::Result<()> {
+    mut take: impl FnMut(&[u8]) -> Result<(), E>,
+) -> Result<(), E> {
     let mut buffer = vec![0; BUFFER];
     let mut left = size;
     while left > 0 {
@@ -147,14 +161,28 @@ fn copy(
         let chunk = buffer.get_mut(..most).unwrap_or_default();
         let count = from.read(chunk)?;
         if count == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        to.write_all(chunk.get(..count).unwrap_or_default())?;
-        let count = u64::try_from(count).unwrap_or(left);
-        left = left.saturating_sub(count);
-        seen(count);
+        let piece = chunk.get(..count).unwrap_or_default();
+        take(piece)?;
+        left = left.saturating_sub(bytes_of(piece));
     }
     Ok(())
+}
+
+fn bytes_of(piece: &[u8]) -> u64 {
+    u64::try_from(piece.len()).unwrap_or(u64::MAX)
+}
+
+fn make_folder(path: &Path) -> Result<(), UnpackError> {
+    fs::create_dir(path)
+        .and_then(|()| permit(path, 0o750))
+        .map_err(disk(path))
+}
+
+fn disk(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
+    let path = path.to_owned();
+    move |error| UnpackError::Disk(path, error)
 }
 
 fn inside(path: &[u8]) -> io::Result<PathBuf> {
@@ -231,20 +259,36 @@ mod tests {
         let stream = packed();
         for length in [0, 1, 5, 200_000, stream.len() - 1] {
             let root = target.path().join(length.to_string());
-            assert!(
-                unpack(&mut &stream[..length], &root, |_| ()).is_err(),
-                "{length}"
-            );
+            let error = unpack(&mut &stream[..length], &root, |_| ()).unwrap_err();
+            assert!(matches!(error, UnpackError::Stream(_)), "{length}: {error}");
         }
         let longer = [stream, vec![0]].concat();
-        assert!(
-            unpack(
-                &mut longer.as_slice(),
-                &target.path().join("longer"),
-                |_| ()
-            )
-            .is_err()
-        );
+        let root = target.path().join("longer");
+        let error = unpack(&mut longer.as_slice(), &root, |_| ()).unwrap_err();
+        assert!(matches!(error, UnpackError::Stream(_)), "{error}");
+    }
+
+    /// A good stream on a bad disk is not called damaged.
+    #[test]
+    fn what_cannot_be_written_is_the_disks_fault() {
+        let target = tempfile::tempdir().unwrap();
+        let nowhere = target.path().join("missing/data");
+        let error = unpack(&mut packed().as_slice(), &nowhere, |_| ()).unwrap_err();
+        assert!(matches!(&error, UnpackError::Disk(path, _) if *path == nowhere));
+
+        let mut stream = Vec::new();
+        head(&mut stream, b'F', &"long".repeat(100)).unwrap();
+        stream.extend_from_slice(&0_u64.to_le_bytes());
+        let root = target.path().join("data");
+        let error = unpack(&mut stream.as_slice(), &root, |_| ()).unwrap_err();
+        assert!(matches!(error, UnpackError::Disk(..)), "{error}");
+
+        let full = |_: &[u8]| {
+            let error = io::Error::from(io::ErrorKind::StorageFull);
+            Err(UnpackError::Disk(PathBuf::new(), error))
+        };
+        let error = copy(&mut [0; 9].as_slice(), 9, full).unwrap_err();
+        assert!(matches!(error, UnpackError::Disk(..)), "{error}");
     }
 
     #[test]

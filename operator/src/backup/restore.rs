@@ -12,16 +12,15 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::binlog::{Next, Scanner, Transaction, opening};
-use super::catalogue::{
-    Catalogue, Head, Manifest, PartHeader, SegmentHeader, part_key, read_segment_key,
-};
+use super::catalogue::{Catalogue, Head, Manifest, PartHeader, SegmentHeader, part_key};
 use super::checksum::{all_tables, differences};
 use super::error::BackupError;
-use super::pack::unpack;
-use super::plan::{Chain, Cut, Until, Verdict, chain};
+use super::pack::{UnpackError, unpack};
+use super::plan::{Chain, Cut, Until, Verdict, chain, needed};
 use super::progress::Progress;
 use super::seal::{hex, open, sha256};
 use super::server::{Scratch, ServerOptions, executed, failed, quoted, run};
+use super::store::StoreError;
 use crate::gtid::GtidSet;
 
 /// Pieces that are fetched at a time.
@@ -29,6 +28,9 @@ const FETCHED_AT_ONCE: usize = 3;
 /// An applier that has applied nothing for so long is given up; one transaction may take long.
 const STALLED: Duration = Duration::from_mins(30);
 const POLL: Duration = Duration::from_millis(200);
+/// Errors of the applier that say nothing of what it applies: it could not write, the disk is full, there is no memory, it waited
+/// for too long.
+const SHORTAGES: [u64; 11] = [3, 5, 20, 1021, 1026, 1037, 1038, 1041, 1114, 1205, 1213];
 /// The largest segment, in bytes: a transaction is bounded by the group's limit, far below.
 const MAXIMUM_SEGMENT: u64 = 2 * 1024 * 1024 * 1024;
 /// What a restored data directory says of itself, for whoever starts a server on it.
@@ -143,8 +145,10 @@ async fn into_staging(
     let mut connection = server.connect().await?;
     let reached = executed(&mut connection).await?;
     if reached != cut.reached {
-        let detail = format!("it has {reached} and should have {}", cut.reached);
-        return Err(failed("apply the archive", detail));
+        return Err(BackupError::Unsound(format!(
+            "with the archive it has {reached} and should have {}",
+            cut.reached
+        )));
     }
     // Whoever starts a server on the data begins without channels of another life.
     run(&mut connection, "forget its sources", "RESET REPLICA ALL").await?;
@@ -223,11 +227,12 @@ async fn transactions(
     progress: &Progress,
 ) -> Result<(Cut, u64, Vec<PathBuf>), BackupError> {
     let heads: Vec<Head> = catalogue.heads().await?;
-    let mut cut = Cut::new(options.until.clone(), &manifest.executed);
+    let mut cut = Cut::new(options.until.clone(), &manifest.executed, manifest.taken_at);
+    let (keys, following) = needed(catalogue.segments().await?, &options.until);
     let spooled = if cut.is_done() {
         Vec::new()
     } else {
-        spool(catalogue, options, manifest, relay, progress).await?
+        spool(catalogue, keys, manifest, relay, progress).await?
     };
     let headers: Vec<SegmentHeader> = spooled.iter().map(|one| one.header.clone()).collect();
     let chain: Chain = chain(&manifest.executed, &headers);
@@ -250,7 +255,11 @@ async fn transactions(
     for segment in &spooled {
         fs::remove_file(&segment.path).map_err(BackupError::disk("remove", &segment.path))?;
     }
-    cut.finish(&chain, &heads)?;
+    let following = match following {
+        Some(key) if !cut.is_done() => proven(catalogue, &key).await?,
+        _ => None,
+    };
+    cut.finish(&chain, following.as_ref(), &heads)?;
     if !files.is_empty() {
         let index = relay.join("relay.index");
         let lines: String = files
@@ -262,25 +271,26 @@ async fn transactions(
     Ok((cut, applied, files))
 }
 
+/// What a segment's header says, if its seal is whole. One that is damaged or gone proves nothing, and nothing of it is wanted.
+async fn proven(catalogue: &Catalogue, key: &str) -> Result<Option<SegmentHeader>, BackupError> {
+    match catalogue.get(key).await {
+        Ok((header, _)) => Ok(Some(header)),
+        Err(error @ (BackupError::Seal { .. } | BackupError::Store(StoreError::Missing(_)))) => {
+            tracing::warn!(%error, "the archive is damaged behind what is restored");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Goes from the newest segment to the one before which everything is in the backup.
 async fn spool(
     catalogue: &Catalogue,
-    options: &RestoreOptions,
+    keys: Vec<String>,
     manifest: &Manifest,
     relay: &Path,
     progress: &Progress,
 ) -> Result<Vec<Spooled>, BackupError> {
-    let mut keys = catalogue.segments().await?;
-    if let Until::Time(time) = options.until {
-        // What begins later is not needed, as long as nothing follows it that begins earlier.
-        let wanted = |key: &String| {
-            read_segment_key(key)
-                .and_then(|(_, first)| i64::try_from(first).ok())
-                .is_none_or(|first| first <= time.as_microsecond())
-        };
-        let last = keys.iter().rposition(wanted).map_or(0, |last| last + 1);
-        keys.truncate(last);
-    }
     let total = u64::try_from(keys.len()).unwrap_or(0);
     let mut spooled = Vec::new();
     for (done, key) in (0..).zip(keys.into_iter().rev()) {
@@ -372,7 +382,7 @@ pub async fn fetch(
         let packed = unpack(&mut hashing, &folder, |done| {
             seen.set("Downloading", done, total);
         })?;
-        Ok::<_, io::Error>((packed, hex(hashing.context.finish().as_ref())))
+        Ok::<_, UnpackError>((packed, hex(hashing.context.finish().as_ref())))
     });
     let parts = stream::iter((1..).zip(&manifest.parts))
         .map(async |(number, sum)| {
@@ -417,8 +427,11 @@ pub async fn fetch(
         .await
         .map_err(|error| failed("unpack", error.to_string()))?;
     fetched?;
-    let (packed, sum) = unpacked.map_err(|error| {
-        BackupError::damaged(&manifest.id, format!("cannot be unpacked: {error}"))
+    let (packed, sum) = unpacked.map_err(|error| match error {
+        UnpackError::Stream(error) => {
+            BackupError::damaged(&manifest.id, format!("cannot be unpacked: {error}"))
+        }
+        UnpackError::Disk(path, error) => BackupError::disk("write", &path)(error),
     })?;
     if packed.bytes != manifest.data_bytes || sum != manifest.sha256 {
         return Err(BackupError::damaged(&manifest.id, "has another checksum"));
@@ -488,17 +501,21 @@ async fn apply(
         if left == 0 {
             break;
         }
-        let problem: Option<String> = sqlx::query_scalar(
-            "SELECT CAST(LAST_ERROR_MESSAGE AS CHAR) FROM performance_schema.replication_applier_status_by_worker \
-             WHERE LAST_ERROR_NUMBER <> 0 UNION ALL \
-             SELECT CAST(LAST_ERROR_MESSAGE AS CHAR) FROM performance_schema.replication_applier_status_by_coordinator \
-             WHERE LAST_ERROR_NUMBER <> 0 LIMIT 1",
+        let problem: Option<(u64, String)> = sqlx::query_as(
+            "SELECT CAST(LAST_ERROR_NUMBER AS UNSIGNED), CAST(LAST_ERROR_MESSAGE AS CHAR) \
+             FROM performance_schema.replication_applier_status_by_worker WHERE LAST_ERROR_NUMBER <> 0 UNION ALL \
+             SELECT CAST(LAST_ERROR_NUMBER AS UNSIGNED), CAST(LAST_ERROR_MESSAGE AS CHAR) \
+             FROM performance_schema.replication_applier_status_by_coordinator WHERE LAST_ERROR_NUMBER <> 0 LIMIT 1",
         )
         .fetch_optional(&mut connection)
         .await
         .map_err(BackupError::sql("watch the applier"))?;
-        if let Some(problem) = problem {
-            return Err(failed("apply the archive", problem));
+        if let Some((number, problem)) = problem {
+            return Err(if SHORTAGES.contains(&number) {
+                failed("apply the archive", problem)
+            } else {
+                BackupError::Unsound(format!("the archive cannot be applied: {problem}"))
+            });
         }
         if left != last {
             (last, since) = (left, Instant::now());

@@ -87,6 +87,8 @@ impl Scratch {
         arguments: &[String],
         login: MySqlConnectOptions,
     ) -> Result<Self, BackupError> {
+        // The statement that clones has the password of the member's account in it.
+        let login = login.disable_statement_logging();
         let socket = run.join("mysqld.sock");
         let log = run.join("mysqld.log");
         if socket.as_os_str().len() > MAXIMUM_SOCKET {
@@ -132,9 +134,7 @@ impl Scratch {
                 }
                 Err(problem) => problem,
             };
-            if let Some(status) = server.ended()? {
-                return Err(failed("start", server.obituary(status)));
-            }
+            server.alive("start")?;
             if Instant::now() > deadline {
                 return Err(failed("start", format!("it does not answer: {problem}")));
             }
@@ -186,10 +186,16 @@ impl Scratch {
         }
     }
 
-    fn ended(&mut self) -> Result<Option<ExitStatus>, BackupError> {
-        self.child
-            .try_wait()
-            .map_err(BackupError::disk("wait for", &self.log))
+    /// Whether it still runs. `action` says what it is needed for.
+    ///
+    /// # Errors
+    /// When it has ended, with the end of its log.
+    pub(super) fn alive(&mut self, action: &'static str) -> Result<(), BackupError> {
+        let ended = self.child.try_wait();
+        match ended.map_err(BackupError::disk("wait for", &self.log))? {
+            Some(status) => Err(failed(action, self.obituary(status))),
+            None => Ok(()),
+        }
     }
 
     fn obituary(&self, status: ExitStatus) -> String {

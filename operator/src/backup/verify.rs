@@ -100,12 +100,28 @@ pub async fn verify(
     Ok(verified)
 }
 
-/// Whether an error says something of the backup.
+/// Whether an error says something of the backup. A server of our own that fails does not: what it is started on was compared,
+/// byte by byte, with what such a server has left.
 fn is_finding(error: &BackupError) -> bool {
     match error {
         BackupError::Store(error) => matches!(error, StoreError::Missing(_)),
-        BackupError::Disk { .. } | BackupError::Sql { .. } | BackupError::Key(_) => false,
-        _ => true,
+        BackupError::Seal { .. }
+        | BackupError::Damaged { .. }
+        | BackupError::NoBackup(_)
+        | BackupError::Gap { .. }
+        | BackupError::Short { .. }
+        | BackupError::Unsound(_)
+        | BackupError::Differs(_)
+        | BackupError::Check(_) => true,
+        BackupError::Key(_)
+        | BackupError::Disk { .. }
+        | BackupError::Binlog { .. }
+        | BackupError::Sql { .. }
+        | BackupError::Server { .. }
+        | BackupError::Occupied(_)
+        | BackupError::Purged(_)
+        | BackupError::Undecided(_)
+        | BackupError::Stopped => false,
     }
 }
 
@@ -188,7 +204,7 @@ async fn archived(
             return Ok(());
         }
         if Instant::now() > deadline {
-            return Err(BackupError::Check(format!(
+            return Err(BackupError::Undecided(format!(
                 "{missing} was not archived within ten minutes"
             )));
         }
@@ -227,7 +243,7 @@ async fn examine_shop(
         .port(port)
         .username("panono_verify")
         .password(&password);
-    let server =
+    let mut server =
         Scratch::start_as(&options.server, &restoring.data, run, &arguments, login).await?;
     let url = format!(
         "mysql://panono_verify:{password}@127.0.0.1:{port}/{}",
@@ -241,11 +257,20 @@ async fn examine_shop(
         .output();
     let output = tokio::time::timeout(CHECK_LIMIT, running)
         .await
-        .map_err(|_| BackupError::Check("it does not end".to_owned()))?
+        .map_err(|_| BackupError::Undecided("the check does not end".to_owned()))?
         .map_err(BackupError::disk("run", &check.program))?;
+    let served = server.alive("serve the check");
     server.kill().await?;
     if output.status.success() {
         return Ok(());
+    }
+    // Who was killed, or had nobody to ask, has found nothing.
+    served?;
+    if output.status.code().is_none() {
+        return Err(BackupError::Undecided(format!(
+            "the check was killed ({})",
+            output.status
+        )));
     }
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
@@ -255,4 +280,46 @@ async fn examine_shop(
         output.status,
         words.trim()
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::Path;
+
+    use super::*;
+    use crate::gtid::GtidSet;
+
+    #[test]
+    fn only_what_is_wrong_with_a_backup_is_held_against_it() {
+        let words = || "words".to_owned();
+        let full = || io::Error::from(io::ErrorKind::StorageFull);
+        let server = |action| BackupError::Server {
+            action,
+            detail: words(),
+        };
+        for error in [
+            BackupError::disk("write", Path::new("/scratch/ibdata1"))(full()),
+            BackupError::sql("reach the member")(sqlx::Error::PoolClosed),
+            BackupError::Undecided(words()),
+            server("start"),
+            server("apply the archive"),
+            BackupError::Store(StoreError::TooMany),
+        ] {
+            assert!(!is_finding(&error), "{error}");
+        }
+        for error in [
+            BackupError::damaged("backups/a/part-000001", words()),
+            BackupError::Store(StoreError::Missing(words())),
+            BackupError::Gap {
+                missing: GtidSet::default(),
+                reached: Timestamp::UNIX_EPOCH,
+            },
+            BackupError::Unsound(words()),
+            BackupError::Differs(words()),
+            BackupError::Check(words()),
+        ] {
+            assert!(is_finding(&error), "{error}");
+        }
+    }
 }

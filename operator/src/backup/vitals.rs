@@ -74,7 +74,7 @@ impl Vitals {
         self.archiving.set(1);
         self.bytes.inc_by(pass.bytes);
         self.transactions.inc_by(pass.transactions);
-        if !pass.more {
+        if pass.caught_up {
             self.archived_at.set(at.as_second());
         }
     }
@@ -127,4 +127,35 @@ async fn metrics(vitals: web::Data<Vitals>) -> HttpResponse {
     HttpResponse::Ok()
         .content_type("application/openmetrics-text; version=1.0.0; charset=utf-8")
         .body(vitals.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::{Pass, Vitals};
+
+    #[test]
+    fn only_what_is_archived_is_said_to_be() {
+        let vitals = Vitals::default();
+        let pass = |caught_up: bool, second: i64| {
+            let pass = Pass {
+                transactions: 2,
+                caught_up,
+                ..Pass::default()
+            };
+            vitals.passed(&pass, Timestamp::from_second(second).unwrap());
+            vitals.text()
+        };
+        let at = |text: &str, second: u32| {
+            let line = format!("panono_backup_archived_timestamp_seconds {second}\n");
+            assert!(text.contains(&line), "{text}");
+        };
+        at(&pass(true, 10), 10);
+        // Passes go on, and there is something that none of them takes.
+        let behind = pass(false, 20);
+        at(&behind, 10);
+        assert!(behind.contains("panono_backup_archived_transactions_total 4\n"));
+        at(&pass(true, 30), 30);
+    }
 }

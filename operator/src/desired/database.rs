@@ -59,7 +59,13 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
             Kind::Service,
             name.clone(),
             part,
-            json!({"spec": {"type": "ClusterIP", "selector": selector, "ports": ports}}),
+            json!({"spec": {
+                "type": "ClusterIP",
+                // There is no other server to be sent to, and a pod is not ready, either, while only what archives in it is away.
+                "publishNotReadyAddresses": true,
+                "selector": selector,
+                "ports": ports,
+            }}),
         ),
         owner.object(
             Kind::Service,
@@ -250,8 +256,8 @@ fn settings(plan: &Plan<'_>, managed: &ManagedDatabase) -> String {
         managed.max_connections,
     );
     if plan.shop.spec.backup.is_some() {
-        // A backup is a clone.
-        text.push_str("plugin_load_add=mysql_clone.so\n");
+        // A backup is a clone. What archives has a transaction in memory: the longest is that of a group.
+        text.push_str("plugin_load_add=mysql_clone.so\nmax_binlog_cache_size=67108864\n");
     }
     text
 }

@@ -123,10 +123,12 @@ fn rules(plan: &Plan<'_>) -> Vec<Value> {
             "The newest backup of the shop is bad, or was not restored for trial for too long",
             &format!("There is to be a restore for trial that passes every {} h. Look at the condition BackupVerified: kubectl describe shop.", backup.verification.max_age_hours),
         ));
+        let archived = format!("panono_backup_archived_timestamp_seconds{{{these}}}");
         rules.push(rule(
             "PanonoArchiveBehind",
+            // Where nothing archives there is no metric, and no time of it is too old.
             format!(
-                "time() - max(panono_backup_archived_timestamp_seconds{{{these}}}) > {}",
+                "time() - max({archived}) > {} or absent({archived})",
                 u64::from(backup.archive_seconds).saturating_mul(3).max(300)
             ),
             "5m",

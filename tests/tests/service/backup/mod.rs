@@ -5,10 +5,11 @@ mod damage;
 mod restore;
 mod verify;
 
+use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use panono_operator::backup::catalogue::{Catalogue, Manifest, TableSum};
 use panono_operator::backup::checksum::all_tables;
 use panono_operator::backup::error::BackupError;
@@ -24,6 +25,9 @@ use panono_tests::process::Folder;
 use panono_tests::tools;
 use panono_tests::wait::wait_until;
 use sqlx::mysql::MySqlConnectOptions;
+use tokio::process::Command;
+
+const KEY: &str = "a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1a1";
 
 /// Far longer than anything here takes on a free machine.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -72,7 +76,7 @@ async fn sum(member: &Member) -> Result<String> {
 }
 
 fn key() -> Key {
-    Key::parse(&"a1".repeat(32)).expect("it is a key")
+    Key::parse(KEY).expect("it is a key")
 }
 
 /// A target in a folder.
@@ -126,6 +130,29 @@ async fn full(
         &Progress::default(),
     ))
     .await
+}
+
+/// As [`full`], by the program. What it logs, with all that is said of statements.
+async fn full_by_the_program(member: &Member, folder: &Folder) -> Result<String> {
+    let path = folder.path();
+    fs::write(path.join("key"), KEY)?;
+    fs::write(path.join("password"), PASSWORD)?;
+    let output = Command::new(tools::beside("panono-backup")?)
+        .args(["--log", "info,sqlx=trace", "take", "--user", ROOT])
+        .arg(format!("--target=file://{}/target", path.display()))
+        .arg(format!("--key-file={}/key", path.display()))
+        .arg(format!("--member=127.0.0.1:{}", member.port()))
+        .arg(format!("--password-file={}/password", path.display()))
+        .arg(format!("--work={}/work", path.display()))
+        .arg("--mysqld")
+        .arg(tools::program("mysqld")?)
+        .arg("--memory-mib=64")
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{log}");
+    Ok(log)
 }
 
 fn data(folder: &Folder) -> PathBuf {

@@ -70,6 +70,8 @@ async fn a_group_under_load_is_restored_to_any_moment_and_across_a_failover() ->
     sell(primary, 50).await?;
     caught_up(first, primary).await?;
     archiver.pass().await?;
+    // Nothing is sold between this pass and the next: the moment is in no segment.
+    let (quiet, at_quiet) = (Timestamp::now(), sum(primary).await?);
 
     // The primary dies with what the archive does not have yet, and the archiver's member dies, too.
     sell(primary, 50).await?;
@@ -106,6 +108,14 @@ async fn a_group_under_load_is_restored_to_any_moment_and_across_a_failover() ->
     let then = restored(&catalogue, &folder, Until::Time(moment)).await?;
     assert_eq!(restored_sum(&folder).await?, at_time, "the moment differs");
     assert!(then.last_commit.context("something was applied")? <= moment);
+
+    let then = restored(&catalogue, &folder, Until::Time(quiet)).await?;
+    assert_eq!(
+        restored_sum(&folder).await?,
+        at_quiet,
+        "the quiet moment differs"
+    );
+    assert!(then.last_commit.context("something was applied")? > moment);
 
     restored(&catalogue, &folder, Until::Set(chosen.clone())).await?;
     assert_eq!(restored_sum(&folder).await?, at_gtid.1, "the set differs");

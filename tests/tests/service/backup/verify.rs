@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use panono_operator::backup::archive::Archiver;
+use panono_operator::backup::error::BackupError;
 use panono_operator::backup::progress::Progress;
 use panono_operator::backup::verify::{CheckProgram, VerifyOptions, verify};
 use panono_tests::mysql::TestDatabase;
@@ -54,7 +55,25 @@ async fn a_backup_is_verified_to_the_last_order_and_by_the_shops_own_check() -> 
         verified.restore_seconds > 0.0 && verified.tables > 50,
         "{verified:?}"
     );
-    assert!(catalogue.backups().await?[0].verified);
+    let noted = async || {
+        let listed = catalogue.backups().await?;
+        catalogue.verified(&listed[0]).await
+    };
+    assert_eq!(noted().await?.as_ref(), Some(&verified));
+
+    // A check that is killed says nothing of the backup.
+    let killed = VerifyOptions {
+        check: Some(CheckProgram {
+            program: "/bin/sh".into(),
+            arguments: ["-c", "kill -KILL $$"].map(str::to_owned).to_vec(),
+            database: database.name().to_owned(),
+        }),
+        ..options.clone()
+    };
+    let error = Box::pin(verify(&catalogue, &killed, &progress)).await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, BackupError::Undecided(_)), "{error}");
+    assert_eq!(noted().await?, Some(verified));
 
     // The shop's check finds what the database does not know to be wrong.
     primary
@@ -86,7 +105,6 @@ async fn a_backup_is_verified_to_the_last_order_and_by_the_shops_own_check() -> 
         !verified.passed && verified.message.contains("damaged"),
         "{verified:?}"
     );
-    let noted = catalogue.verified(&catalogue.backups().await?[0]).await?;
-    assert_eq!(noted, Some(verified));
+    assert_eq!(noted().await?, Some(verified));
     Ok(())
 }
