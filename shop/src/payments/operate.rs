@@ -404,7 +404,10 @@ impl Payments {
         };
         if operation.checks > 0 || operation.state == OperationState::Unknown {
             // Asked before: the provider may know it.
-            self.look(payment.id).await?;
+            let (_, answered) = self.look(payment.id).await?;
+            if !answered {
+                return self.again(&operation, None, None).await;
+            }
             let now = self.operation(public_id).await?;
             if !now.state.is_open() {
                 return Ok(());
@@ -449,8 +452,12 @@ impl Payments {
                 Ok(())
             }
             Err(Failure::Refused { code }) => {
-                // It may have been done, by somebody at the provider or by a question of ours that was thought lost.
-                self.look(operation.payment_id).await?;
+                // It may have been done, by somebody at the provider or by a question of ours that was thought lost; while that
+                // is not known, it has not failed.
+                let (_, answered) = self.look(operation.payment_id).await?;
+                if !answered {
+                    return self.again(operation, None, None).await;
+                }
                 self.settle(operation, Outcome::Failed { code }).await
             }
             Err(Failure::NotAsked(cause)) => {

@@ -190,12 +190,30 @@ async fn refunds_may_be_pending_and_may_come_back() -> Result<()> {
     })
     .await?;
     assert_eq!(order(&market, "payment_state").await?, "paid");
+    // Nor is it lost, however old it is, while the provider cannot be asked what became of it.
     stripe.trouble("refund", Trouble::LoseAnswer);
+    stripe.trouble("report", Trouble::Fail);
     let (status, _) = staff.ask(Method::POST, &path, &body, Some("b")).await?;
     assert_eq!(status, 202);
+    sqlx::query("UPDATE payment_operation SET created_at = NOW(6) - INTERVAL 21 HOUR WHERE state = 'unknown'")
+        .execute(&market.pool)
+        .await?;
     wait_for_payment_state(&market, "partially_refunded").await?;
     let succeeded = "SELECT CAST(SUM(amount) AS SIGNED) FROM payment_operation WHERE kind = 'refund' AND state = 'succeeded'";
     assert_eq!(market.count(succeeded).await?, 700);
+    // The same of one that is refused.
+    stripe.trouble("refund", Trouble::Refuse("charge_disputed"));
+    stripe.trouble("report", Trouble::Fail);
+    let (status, refund) = staff.ask(Method::POST, &path, &body, Some("c")).await?;
+    assert_eq!((status, text(&refund["state"])), (202, "started"), "{refund}");
+    wait_until("the refusal to be certain", LIMIT, async || {
+        market
+            .count("SELECT COUNT(*) FROM payment_operation WHERE state = 'failed' AND failure_code = 'charge_disputed'")
+            .await
+            .is_ok_and(|failed| failed == 1)
+    })
+    .await?;
+    assert_eq!(market.count("SELECT refunded FROM payment").await?, 700);
     sums_agree(&market).await
 }
 
