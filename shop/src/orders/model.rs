@@ -166,6 +166,16 @@ impl Order {
             )
     }
 
+    /// What it costs without the pieces that were taken out of its lines.
+    #[must_use]
+    pub fn kept_total(&self, lines: &[Line]) -> i64 {
+        let taken_out: i64 = lines
+            .iter()
+            .map(|line| line.amount_of(0, line.cancelled))
+            .sum();
+        self.total - taken_out
+    }
+
     /// Whether its lines and addresses may still be changed: it counts and nothing of it has left.
     #[must_use]
     pub fn may_be_edited(&self) -> bool {
