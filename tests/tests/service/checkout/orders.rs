@@ -16,13 +16,17 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// An order of two products, and the address by which it is followed.
 async fn order(market: &Market, base: &str) -> Result<(String, String)> {
+    order_with(market, base, GOOD_CARD).await
+}
+
+async fn order_with(market: &Market, base: &str, card: &str) -> Result<(String, String)> {
     let lines = [(market.variants[0], 3), (market.variants[1], 1)];
     let cart = market.cart(&lines, None).await?;
-    let placed = Buyer::at(base).order(&cart, &cart.id, GOOD_CARD).await?;
-    let number = placed.placed().context("it was not placed")?.to_owned();
-    let url = placed.body["url"].as_str().context("no link")?;
-    let key = url.split("key=").nth(1).context("no key")?.to_owned();
-    Ok((number, key))
+    let reply = Buyer::at(base).order(&cart, &cart.id, card).await?;
+    let number = reply.body["number"].as_str().context("no number")?;
+    let url = reply.body["url"].as_str().context("no link")?;
+    let key = url.split("key=").nth(1).context("no key")?;
+    Ok((number.to_owned(), key.to_owned()))
 }
 
 async fn send(method: Method, url: &str, body: &Value) -> Result<(u16, Value)> {
@@ -263,6 +267,61 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
             .is_err()
     );
     market.check().await
+}
+
+/// What was recorded of a kind for an order, in sum.
+async fn recorded(market: &Market, number: &str, kind: &str) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "SELECT CAST(COALESCE(SUM(operation.amount), 0) AS SIGNED) FROM payment_operation AS operation \
+         JOIN payment ON payment.id = operation.payment_id JOIN orders ON orders.id = payment.order_id \
+         WHERE orders.number = ? AND operation.kind = ?",
+    )
+    .bind(number)
+    .bind(kind)
+    .fetch_one(&market.pool)
+    .await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Result<()> {
+    let (_database, market) = market(2, 100).await?;
+    sqlx::query("INSERT INTO risk_rule (name, kind, parameters, weight, mode) VALUES ('all', 'amount', '{\"currency\": \"USD\", \"at_least\": 1}', 60, 'active')")
+        .execute(&market.pool)
+        .await?;
+    let shop = market.environment.serve().await?;
+    let staff = Staff::new(&market.environment, &shop.url()).await?;
+    // Pieces that are taken out meanwhile are not paid for. The second card lets go of the rest by itself.
+    for (card, decide, void) in [
+        (GOOD_CARD, "/risk/reviews/{}/clear", 2 * PRICE),
+        ("4000000000001117", "/orders/{}/release", 0),
+    ] {
+        let (number, key) = order_with(&market, &shop.url(), card).await?;
+        assert_eq!(recorded(&market, &number, "capture").await?, 0, "{card}");
+        let url = format!("{}/api/v1/orders/{number}?key={key}", shop.url());
+        let edit = json!({ "lines": [{ "position": 0, "quantity": 1 }] });
+        assert_eq!(send(Method::PATCH, &url, &edit).await?.0, 200, "{card}");
+        let path = decide.replace("{}", &number);
+        staff.send(Method::POST, &path, &json!({})).await?;
+        for (kind, amount) in [
+            ("capture", 2 * PRICE + SHIPPING),
+            ("void", void),
+            ("refund", 0),
+        ] {
+            let found = recorded(&market, &number, kind).await?;
+            assert_eq!(found, amount, "{kind} with {card}");
+        }
+    }
+    let _worker = market.environment.worker().await?;
+    wait_until("both to be paid", LIMIT, async || {
+        market
+            .count("SELECT COUNT(*) FROM orders WHERE payment_state = 'paid'")
+            .await
+            .is_ok_and(|paid| paid == 2)
+    })
+    .await?;
+    let taken = "SELECT CAST(SUM(captured) AS SIGNED) FROM test_payment";
+    assert_eq!(market.count(taken).await?, 2 * (2 * PRICE + SHIPPING));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
