@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::MySqlConnection;
 use sqlx::types::Json;
 use utoipa::ToSchema;
 
@@ -15,14 +14,13 @@ use super::precondition::{IfMatch, mismatch};
 use super::token::demand;
 use super::{AdminState, Answer, answer, created};
 use crate::checkout::Checkout;
+use crate::checkout::cancel::cancel_in;
+use crate::checkout::model::reason;
 use crate::db::violated_constraint;
 use crate::orders::{Order, OrderNumber, Transition, store as orders, transition};
-use crate::payments::{Payments, store as payments};
-use crate::promotions::store as promotions;
 use crate::risk::lists::ListKind;
 use crate::risk::model::Condition;
 use crate::risk::store_staff::{self as store, ListEntry, Recorded, Review, RuleRow};
-use crate::stock;
 use crate::web::error::{ApiError, Code, Problem};
 
 /// Most rules; an order is judged by all of them.
@@ -511,22 +509,6 @@ impl Decided {
     }
 }
 
-/// Cancels an order that is placed and of which nothing was sent: the worker voids or refunds its money.
-async fn cancel(
-    connection: &mut MySqlConnection,
-    order: &mut Order,
-    actor: &str,
-) -> Result<(), ApiError> {
-    let reason = json!({"reason": "risk"});
-    transition(connection, order, Transition::Cancel, actor, reason).await?;
-    promotions::release(connection, order.id).await?;
-    for payment in payments::of_order(connection, order.id).await? {
-        Payments::void_in(connection, payment.id, "risk").await?;
-    }
-    stock::release(connection, order.id).await?;
-    Ok(())
-}
-
 async fn decide(
     state: &AdminState,
     staff: &Scoped<demand::WriteRisk>,
@@ -553,7 +535,7 @@ async fn decide(
                 let before = Decided::of(&order);
                 transition(change.connection, &mut order, *verdict, name, json!({})).await?;
                 let action = if *verdict == Transition::Refuse {
-                    cancel(change.connection, &mut order, name).await?;
+                    cancel_in(change.connection, &mut order, reason::RISK, name).await?;
                     "risk_review.refuse"
                 } else {
                     payments
@@ -586,7 +568,7 @@ pub async fn clear(
     decide(&state, &staff, &checkout, number, Transition::Clear).await
 }
 
-/// Refuses an order that waits: it is cancelled, its stock is free, and its money is voided or refunded.
+/// Refuses an order that waits: it is cancelled, its stock is free, and its money is voided or refunded. Not once something of it has left.
 #[utoipa::path(post, path = "/api/v1/admin/risk/reviews/{number}/refuse", tag = "staff: risk", params(("number" = String, Path)),
     responses((status = 200, body = Decided), (status = "default", body = Problem)), security(("staff" = ["write:risk"])))]
 pub async fn refuse(
