@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::MySqlConnection;
 use utoipa::ToSchema;
 
-use super::model::Order;
+use super::model::{Line, Order};
 use super::{change, store};
 use crate::accounts::address::{Address, AddressInput};
 use crate::notify::event::EventKind;
@@ -60,24 +60,27 @@ pub async fn edit_in(
             .detail("it can be changed between being placed and the first parcel only"));
     }
     let addresses = addresses(order, edit)?;
-    let fewer = fewer(connection, order, &edit.lines).await?;
+    let lines = store::lines(connection, order.id).await?;
+    let fewer = fewer(&lines, &edit.lines)?;
     if !addresses && fewer.is_empty() {
         return Ok(());
     }
-    let mut refund = 0_i64;
+    let mut removed = 0_i64;
     for piece in &fewer {
         if !store::cancel_pieces(connection, order.id, piece.line_id, piece.pieces).await? {
             return Err(ApiError::new(Code::Conflict)
                 .detail("pieces of it have left meanwhile: read the order again"));
         }
-        refund = refund.saturating_add(piece.amount);
+        removed = removed.saturating_add(piece.amount);
     }
+    let captured = operate::captured_of(connection, order.id).await?;
+    let refund = overpaid_by(captured, order.kept_total(&lines), removed);
     store::write_addresses(connection, order).await?;
-    let lines: Vec<_> = fewer
+    let taken_out: Vec<_> = fewer
         .iter()
         .map(|piece| json!({ "position": piece.position, "cancelled": piece.pieces }))
         .collect();
-    let data = json!({ "addresses": addresses, "lines": lines, "refund": refund });
+    let data = json!({ "addresses": addresses, "lines": taken_out, "refund": refund });
     change::announce(connection, order, EventKind::OrderEdited, actor, &data).await?;
     if refund > 0 {
         let why = Why::new(actor, "lines were removed");
@@ -95,8 +98,14 @@ pub async fn edit_in(
     Ok(())
 }
 
-/// Refunds an amount of what was captured for an order. What is only held is captured by the pieces that leave, so nothing is to
-/// be given back of it.
+/// How much of what was captured is too much once so much is removed from what an order costs. What is only held is captured by the
+/// pieces that leave, so nothing is to be given back of it.
+fn overpaid_by(captured: i64, cost: i64, removed: i64) -> i64 {
+    let too_much = |cost: i64| (captured - cost).max(0);
+    too_much(cost - removed) - too_much(cost)
+}
+
+/// Refunds an amount of what was captured for an order.
 async fn give_back(
     connection: &mut MySqlConnection,
     order_id: i64,
@@ -179,14 +188,7 @@ struct Fewer {
     amount: i64,
 }
 
-async fn fewer(
-    connection: &mut MySqlConnection,
-    order: &Order,
-    edits: &[LineEdit],
-) -> Result<Vec<Fewer>, ApiError> {
-    if edits.is_empty() {
-        return Ok(Vec::new());
-    }
+fn fewer(lines: &[Line], edits: &[LineEdit]) -> Result<Vec<Fewer>, ApiError> {
     let unacceptable = |field: String, message: &str| {
         ApiError::new(Code::Unprocessable)
             .detail("see `errors`")
@@ -195,7 +197,6 @@ async fn fewer(
     if edits.len() > MOST_LINES {
         return Err(unacceptable("/lines".to_owned(), "must be 100 at most"));
     }
-    let lines = store::lines(connection, order.id).await?;
     let mut found: Vec<Fewer> = Vec::new();
     for (index, edit) in edits.iter().enumerate() {
         let Some(line) = lines.iter().find(|line| line.position == edit.position) else {
@@ -225,10 +226,26 @@ async fn fewer(
     }
     found.retain(|piece| piece.pieces > 0);
     let taken: i64 = found.iter().map(|piece| piece.pieces).sum();
-    let open: i64 = lines.iter().map(super::model::Line::open).sum();
+    let open: i64 = lines.iter().map(Line::open).sum();
     if taken >= open && taken > 0 {
         return Err(ApiError::new(Code::Conflict)
             .detail("nothing would be left of the order: cancel it instead"));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_captured_for_removed_pieces_goes_back() {
+        // All was captured; nothing was; a part, which is what the order costs afterwards.
+        assert_eq!(overpaid_by(110, 110, 50), 50);
+        assert_eq!(overpaid_by(0, 110, 50), 0);
+        assert_eq!(overpaid_by(60, 110, 50), 0);
+        // What is held covers the first of two removals in part, and nothing of the second.
+        assert_eq!(overpaid_by(100, 110, 50), 40);
+        assert_eq!(overpaid_by(100, 60, 30), 30);
+    }
 }
