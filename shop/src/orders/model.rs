@@ -59,9 +59,9 @@ states! {
         PartiallyCaptured = "partially_captured",
         /// The whole amount was captured.
         Paid = "paid",
-        /// A part of what was captured went back.
+        /// A part of what was captured went back, or all of it while more is held.
         PartiallyRefunded = "partially_refunded",
-        /// All of what was captured went back.
+        /// All of what was captured went back, and nothing is held.
         Refunded = "refunded",
         /// The authorisation was given up.
         Voided = "voided",

@@ -393,6 +393,18 @@ async fn money_is_taken_when_parcels_leave() -> Result<()> {
     wait_until_taken(&market, PRICE + SHIPPING).await?;
     let refunds = "SELECT COUNT(*) FROM payment_operation WHERE kind = 'refund'";
     assert_eq!(market.count(refunds).await?, 0);
+    // What was captured went back, and what is held is enough for a piece that leaves.
+    let (number, _) = bought(&market, &shop.url(), GOOD_CARD).await?;
+    capture(&staff, &market, PRICE).await?;
+    let path = format!("/payments/{}/refunds", super::payment(&market).await?);
+    let (status, _) = staff
+        .ask(Method::POST, &path, &json!({}), Some("r"))
+        .await?;
+    assert_eq!(status, 201);
+    wait_for_payment_state(&market, "partially_refunded").await?;
+    ship(&staff, &number, 0).await?;
+    wait_until_taken(&market, 2 * PRICE + SHIPPING).await?;
+    assert_eq!(super::order(&market, "payment_state").await?, "partially_refunded");
     sums_agree(&market).await
 }
 
