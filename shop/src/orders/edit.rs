@@ -12,6 +12,7 @@ use crate::notify::event::EventKind;
 use crate::payments::operate::{self, Why};
 use crate::payments::store as payments;
 use crate::stock;
+use crate::taxes::store as taxes;
 use crate::web::error::{ApiError, Code};
 
 /// Most lines in one change.
@@ -21,7 +22,7 @@ const MOST_LINES: usize = 100;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderEdit {
-    /// Where it goes. The country stays: taxes and shipping were those of the country.
+    /// Where it goes. The country stays, and so does the state or province where other taxes or shipping are due in it.
     #[serde(default)]
     pub shipping_address: Option<AddressInput>,
     /// Who is billed.
@@ -59,7 +60,11 @@ pub async fn edit_in(
         return Err(ApiError::new(Code::Conflict)
             .detail("it can be changed between being placed and the first parcel only"));
     }
+    let place = place_of(order);
     let addresses = addresses(order, edit)?;
+    if let (Some(before), Some(after)) = (place, place_of(order)) {
+        stays_in_zone(connection, &before, &after).await?;
+    }
     let lines = store::lines(connection, order.id).await?;
     let fewer = fewer(&lines, &edit.lines)?;
     if !addresses && fewer.is_empty() {
@@ -148,15 +153,6 @@ fn addresses(order: &mut Order, edit: &OrderEdit) -> Result<bool, ApiError> {
     };
     let shipping = check(&edit.shipping_address, "/shipping_address");
     let billing = check(&edit.billing_address, "/billing_address");
-    if let Some(address) = &shipping
-        && country_of(order).is_some_and(|country| country != address.country)
-    {
-        errors.push(crate::web::error::FieldError {
-            field: "/shipping_address/country".to_owned(),
-            message: "must stay: taxes and shipping are those of the country; cancel the order and place another one"
-                .to_owned(),
-        });
-    }
     if !errors.is_empty() {
         let mut error = ApiError::new(Code::Unprocessable).detail("see `errors`");
         error.fields = errors;
@@ -176,8 +172,41 @@ fn addresses(order: &mut Order, edit: &OrderEdit) -> Result<bool, ApiError> {
     Ok(changed)
 }
 
-fn country_of(order: &Order) -> Option<&str> {
-    order.shipping_address.as_ref()?.get("country")?.as_str()
+/// Country and region that an order goes to.
+fn place_of(order: &Order) -> Option<(String, String)> {
+    let address = order.shipping_address.as_ref()?;
+    let region = address.get("region").and_then(serde_json::Value::as_str);
+    Some((
+        address.get("country")?.as_str()?.to_owned(),
+        region.unwrap_or_default().to_owned(),
+    ))
+}
+
+/// Refuses another country, and another region that is in another zone: taxes and shipping were those of the zone.
+async fn stays_in_zone(
+    connection: &mut MySqlConnection,
+    (country, region): &(String, String),
+    (new_country, new_region): &(String, String),
+) -> Result<(), ApiError> {
+    let must_stay = |field: &str| {
+        Err(ApiError::new(Code::Unprocessable)
+            .detail("see `errors`")
+            .field(
+                format!("/shipping_address/{field}"),
+                format!("must stay: taxes and shipping are those of the {field}; cancel the order and place another one"),
+            ))
+    };
+    if country != new_country {
+        return must_stay("country");
+    }
+    if region != new_region {
+        let zone = taxes::zone(connection, country, region).await?;
+        let new_zone = taxes::zone(connection, new_country, new_region).await?;
+        if zone.map(|zone| zone.id) != new_zone.map(|zone| zone.id) {
+            return must_stay("region");
+        }
+    }
+    Ok(())
 }
 
 struct Fewer {

@@ -115,6 +115,13 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
         );
     }
     let refunded = "SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) FROM payment_operation WHERE kind = 'refund'";
+    // A part of the country where other taxes are due.
+    for statement in [
+        "INSERT INTO zone (id, name, prices_include_tax) VALUES (2, 'Bavaria', TRUE)",
+        "INSERT INTO zone_area (country, region, zone_id) VALUES ('DE', 'BY', 2)",
+    ] {
+        sqlx::query(statement).execute(&market.pool).await?;
+    }
     assert_eq!(market.count(refunded).await?, PRICE);
     for (body, field) in [
         (
@@ -128,6 +135,10 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
         (
             json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Rue 1", "city": "Paris", "postcode": "75001", "country": "FR" } }),
             "/shipping_address/country",
+        ),
+        (
+            json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Marienplatz 1", "city": "München", "region": "BY", "postcode": "80331", "country": "DE" } }),
+            "/shipping_address/region",
         ),
         (
             json!({ "shipping_address": { "country": "DE" } }),
@@ -144,7 +155,7 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
     let everything =
         json!({ "lines": [{ "position": 0, "quantity": 0 }, { "position": 1, "quantity": 0 }] });
     assert_eq!(send(Method::PATCH, &url(""), &everything).await?.0, 409);
-    let moved = json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Hauptstraße 2", "city": "Bonn", "postcode": "53111", "country": "DE" } });
+    let moved = json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Hauptstraße 2", "city": "Bonn", "region": "NW", "postcode": "53111", "country": "DE" } });
     let (status, order) = send(Method::PATCH, &url(""), &moved).await?;
     assert_eq!(
         (status, &order["shipping_address"]["city"]),
