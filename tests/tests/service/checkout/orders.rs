@@ -322,6 +322,16 @@ async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Res
             assert_eq!(found, amount, "{kind} with {card}");
         }
     }
+    // Whoever holds an order back before it is paid does not keep it from being placed, and nothing is taken of it.
+    let (number, _) = order_with(&market, &shop.url(), "4000000000001018").await?;
+    let held = staff
+        .send(
+            Method::POST,
+            &format!("/orders/{number}/hold"),
+            &Value::Null,
+        )
+        .await?;
+    assert_eq!(held["state"], "pending");
     let _worker = market.environment.worker().await?;
     wait_until("both to be paid", LIMIT, async || {
         market
@@ -331,6 +341,14 @@ async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Res
     })
     .await?;
     let taken = "SELECT CAST(SUM(captured) AS SIGNED) FROM test_payment";
+    wait_until("the one that is held to be placed", LIMIT, async || {
+        market
+            .count("SELECT COUNT(*) FROM orders WHERE state = 'placed' AND review_state = 'pending'")
+            .await
+            .is_ok_and(|placed| placed == 1)
+    })
+    .await?;
+    assert_eq!(recorded(&market, &number, "capture").await?, 0);
     assert_eq!(market.count(taken).await?, 2 * (2 * PRICE + SHIPPING));
     Ok(())
 }
