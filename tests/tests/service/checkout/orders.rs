@@ -247,6 +247,18 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
         (&cancelled["state"], &cancelled["cancel_reason"]),
         (&json!("cancelled"), &json!("staff"))
     );
+    // Who pays for its cart once more, as from another tab, is not told that it is placed.
+    let cart: String = sqlx::query_scalar(
+        "SELECT cart.public_id FROM orders JOIN cart ON cart.id = orders.cart_id WHERE number = ?",
+    )
+    .bind(&numbers[0])
+    .fetch_one(&market.pool)
+    .await?;
+    let body = json!({ "expected_total": 4 * PRICE + SHIPPING, "payment": { "provider": "test", "token": GOOD_CARD } });
+    let again = Buyer::at(&shop.url())
+        .send(&cart, Some("another-tab"), &body)
+        .await?;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "conflict"));
     let kinds: Vec<&str> = cancelled["history"]
         .as_array()
         .unwrap()
@@ -328,7 +340,7 @@ async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Res
         .send(
             Method::POST,
             &format!("/orders/{number}/hold"),
-            &Value::Null,
+            &json!({}),
         )
         .await?;
     assert_eq!(held["state"], "pending");
