@@ -338,11 +338,7 @@ async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Res
     // Whoever holds an order back before it is paid does not keep it from being placed, and nothing is taken of it.
     let (number, _) = order_with(&market, &shop.url(), "4000000000001018").await?;
     let held = staff
-        .send(
-            Method::POST,
-            &format!("/orders/{number}/hold"),
-            &json!({}),
-        )
+        .send(Method::POST, &format!("/orders/{number}/hold"), &json!({}))
         .await?;
     assert_eq!(held["state"], "pending");
     let _worker = market.environment.worker().await?;
@@ -356,7 +352,9 @@ async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Res
     let taken = "SELECT CAST(SUM(captured) AS SIGNED) FROM test_payment";
     wait_until("the one that is held to be placed", LIMIT, async || {
         market
-            .count("SELECT COUNT(*) FROM orders WHERE state = 'placed' AND review_state = 'pending'")
+            .count(
+                "SELECT COUNT(*) FROM orders WHERE state = 'placed' AND review_state = 'pending'",
+            )
             .await
             .is_ok_and(|placed| placed == 1)
     })

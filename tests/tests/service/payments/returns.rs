@@ -404,7 +404,10 @@ async fn money_is_taken_when_parcels_leave() -> Result<()> {
     wait_for_payment_state(&market, "partially_refunded").await?;
     ship(&staff, &number, 0).await?;
     wait_until_taken(&market, 2 * PRICE + SHIPPING).await?;
-    assert_eq!(super::order(&market, "payment_state").await?, "partially_refunded");
+    assert_eq!(
+        super::order(&market, "payment_state").await?,
+        "partially_refunded"
+    );
     sums_agree(&market).await
 }
 
