@@ -39,8 +39,16 @@ impl Staff {
     /// When the token cannot be made.
     pub async fn new(environment: &Environment, base: &str) -> Result<Self> {
         let name = format!("test-{:08x}", rand::random::<u32>());
+        Self::named(environment, base, &name).await
+    }
+
+    /// The same with a token of this name.
+    ///
+    /// # Errors
+    /// When the token cannot be made.
+    pub async fn named(environment: &Environment, base: &str, name: &str) -> Result<Self> {
         let token = environment
-            .output(&["token", "create", &name, "--scope", EVERY_SCOPE])
+            .output(&["token", "create", name, "--scope", EVERY_SCOPE])
             .await?;
         Ok(Self {
             client: http::client(),

@@ -20,8 +20,6 @@ use crate::orders::{
     FulfilmentState, Order, OrderNumber, OrderState, PaymentState, ReviewState, Transition,
     change as history, transition,
 };
-use crate::payments::CapturePolicy;
-use crate::payments::operate::{Why, capture_part_in};
 use crate::web::error::{ApiError, Problem};
 
 /// Filters of the list of orders.
@@ -212,12 +210,12 @@ pub async fn release(
 ) -> Answer {
     let (actor, number) = (staff.actor(), number(&path)?);
     let who = format!("staff:{}", actor.name);
-    let captures = checkout.payments.settings().capture == CapturePolicy::Automatic;
+    let payments = checkout.payments.clone();
     let order = run(
         &state,
         actor,
-        (number, who, captures),
-        |change, (number, who, captures)| {
+        (number, who, payments),
+        |change, (number, who, payments)| {
             Box::pin(async move {
                 let mut order = lock(change, number).await?;
                 if order.review_state == ReviewState::Cleared {
@@ -226,17 +224,7 @@ pub async fn release(
                 let before = Audited::from(&order);
                 let data = serde_json::json!({});
                 transition(change.connection, &mut order, Transition::Clear, who, data).await?;
-                if *captures && order.state == OrderState::Placed {
-                    // Pieces that were taken out meanwhile are not paid for.
-                    let lines = store::lines(change.connection, order.id).await?;
-                    let removed: i64 = lines
-                        .iter()
-                        .map(|line| line.amount_of(0, line.cancelled))
-                        .sum();
-                    let why = Why::new(who.as_str(), "the order was released");
-                    capture_part_in(change.connection, order.id, order.total - removed, &why)
-                        .await?;
-                }
+                payments.released_in(change.connection, &order, who).await?;
                 audited(change, "order.release", &before, order).await
             })
         },

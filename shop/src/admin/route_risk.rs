@@ -3,7 +3,6 @@
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sqlx::MySqlConnection;
 use sqlx::types::Json;
 use utoipa::ToSchema;
 
@@ -14,14 +13,14 @@ use super::page::{Page, Query, limit};
 use super::precondition::{IfMatch, mismatch};
 use super::token::demand;
 use super::{AdminState, Answer, answer, created};
+use crate::checkout::Checkout;
+use crate::checkout::cancel::cancel_in;
+use crate::checkout::model::reason;
 use crate::db::violated_constraint;
 use crate::orders::{Order, OrderNumber, Transition, store as orders, transition};
-use crate::payments::{Payments, store as payments};
-use crate::promotions::store as promotions;
 use crate::risk::lists::ListKind;
 use crate::risk::model::Condition;
 use crate::risk::store_staff::{self as store, ListEntry, Recorded, Review, RuleRow};
-use crate::stock;
 use crate::web::error::{ApiError, Code, Problem};
 
 /// Most rules; an order is judged by all of them.
@@ -510,79 +509,74 @@ impl Decided {
     }
 }
 
-/// Cancels an order that is placed and of which nothing was sent: the worker voids or refunds its money.
-async fn cancel(
-    connection: &mut MySqlConnection,
-    order: &mut Order,
-    actor: &str,
-) -> Result<(), ApiError> {
-    let reason = json!({"reason": "risk"});
-    transition(connection, order, Transition::Cancel, actor, reason).await?;
-    promotions::release(connection, order.id).await?;
-    for payment in payments::of_order(connection, order.id).await? {
-        Payments::void_in(connection, payment.id, "risk").await?;
-    }
-    stock::release(connection, order.id).await?;
-    Ok(())
-}
-
 async fn decide(
     state: &AdminState,
     staff: &Scoped<demand::WriteRisk>,
+    checkout: &Checkout,
     number: String,
     verdict: Transition,
 ) -> Answer {
     let parsed: OrderNumber = number.parse().map_err(|_| unknown_order(&number))?;
     let actor = staff.actor();
     let name = format!("staff:{}", actor.name);
-    let input = (parsed, verdict, name);
-    let decided = run(state, actor, input, |change, (number, verdict, name)| {
-        Box::pin(async move {
-            let found = orders::find_by_number(change.connection, number)
-                .await?
-                .ok_or_else(|| unknown_order(number.as_str()))?;
-            let mut order = orders::lock(change.connection, found.id)
-                .await?
-                .ok_or_else(|| unknown_order(number.as_str()))?;
-            let before = Decided::of(&order);
-            transition(change.connection, &mut order, *verdict, name, json!({})).await?;
-            if *verdict == Transition::Refuse {
-                cancel(change.connection, &mut order, name).await?;
-            }
-            let after = Decided::of(&order);
-            let action = if *verdict == Transition::Refuse {
-                "risk_review.refuse"
-            } else {
-                "risk_review.clear"
-            };
-            change
-                .audit(action, "order", order.id, Some(&before), Some(&after))
-                .await?;
-            Ok(after)
-        })
-    })
+    let input = (parsed, verdict, name, checkout.payments.clone());
+    let decided = run(
+        state,
+        actor,
+        input,
+        |change, (number, verdict, name, payments)| {
+            Box::pin(async move {
+                let found = orders::find_by_number(change.connection, number)
+                    .await?
+                    .ok_or_else(|| unknown_order(number.as_str()))?;
+                let mut order = orders::lock(change.connection, found.id)
+                    .await?
+                    .ok_or_else(|| unknown_order(number.as_str()))?;
+                let before = Decided::of(&order);
+                transition(change.connection, &mut order, *verdict, name, json!({})).await?;
+                let action = if *verdict == Transition::Refuse {
+                    cancel_in(change.connection, &mut order, reason::RISK, name).await?;
+                    "risk_review.refuse"
+                } else {
+                    payments
+                        .released_in(change.connection, &order, name)
+                        .await?;
+                    "risk_review.clear"
+                };
+                let after = Decided::of(&order);
+                change
+                    .audit(action, "order", order.id, Some(&before), Some(&after))
+                    .await?;
+                Ok(after)
+            })
+        },
+    )
     .await?;
     Ok(HttpResponse::Ok().json(decided))
 }
 
-/// Clears an order that waits: it may be fulfilled.
+/// Clears an order that waits: it may be fulfilled. Where the shop takes money at once, it is taken now.
 #[utoipa::path(post, path = "/api/v1/admin/risk/reviews/{number}/clear", tag = "staff: risk", params(("number" = String, Path)),
     responses((status = 200, body = Decided), (status = "default", body = Problem)), security(("staff" = ["write:risk"])))]
 pub async fn clear(
     staff: Scoped<demand::WriteRisk>,
     state: web::Data<AdminState>,
+    checkout: web::Data<Checkout>,
     number: web::Path<String>,
 ) -> Answer {
-    decide(&state, &staff, number.into_inner(), Transition::Clear).await
+    let number = number.into_inner();
+    decide(&state, &staff, &checkout, number, Transition::Clear).await
 }
 
-/// Refuses an order that waits: it is cancelled, its stock is free, and its money is voided or refunded.
+/// Refuses an order that waits: it is cancelled, its stock is free, and its money is voided or refunded. Not once something of it has left.
 #[utoipa::path(post, path = "/api/v1/admin/risk/reviews/{number}/refuse", tag = "staff: risk", params(("number" = String, Path)),
     responses((status = 200, body = Decided), (status = "default", body = Problem)), security(("staff" = ["write:risk"])))]
 pub async fn refuse(
     staff: Scoped<demand::WriteRisk>,
     state: web::Data<AdminState>,
+    checkout: web::Data<Checkout>,
     number: web::Path<String>,
 ) -> Answer {
-    decide(&state, &staff, number.into_inner(), Transition::Refuse).await
+    let number = number.into_inner();
+    decide(&state, &staff, &checkout, number, Transition::Refuse).await
 }

@@ -24,6 +24,9 @@ use crate::promotions::store::{self as promotions, CouponProblem};
 use crate::web::error::{ApiError, Code};
 use crate::web::private::PublicId;
 
+/// Longest code of a shipping method, as of the column.
+const LONGEST_METHOD: usize = 32;
+
 /// A cart and what it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shown {
@@ -499,9 +502,25 @@ async fn set_details(
         cart.billing_address = address;
     }
     if let Some(method) = shipping_method {
+        if let Some(code) = &method
+            && !may_be_method(code)
+        {
+            return Err(refuse_method("is not offered".to_owned()));
+        }
         cart.shipping_method = method;
     }
     Ok(())
+}
+
+/// Whether a text can be the code of a shipping method at all.
+fn may_be_method(code: &str) -> bool {
+    (1..=LONGEST_METHOD).contains(&code.len()) && code.is_ascii()
+}
+
+fn refuse_method(message: String) -> ApiError {
+    ApiError::new(Code::Unprocessable)
+        .detail("see `errors`")
+        .field("/shipping_method", message)
 }
 
 /// A method that is chosen must be one that is offered.
@@ -524,9 +543,7 @@ fn check_method(edit: &Edit, cart: &Cart, priced: &Priced) -> Result<(), ApiErro
     } else {
         format!("is not offered; offered are {}", offered.join(", "))
     };
-    Err(ApiError::new(Code::Unprocessable)
-        .detail("see `errors`")
-        .field("/shipping_method", message))
+    Err(refuse_method(message))
 }
 
 /// Gives the cart of a guest to a customer, at sign-in or later, and tells which cart is the customer's then.
@@ -686,4 +703,17 @@ async fn merge_lines(
         store::put_line(connection, account.id, &merged).await?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_method_can_be_called_is_known() {
+        assert!(may_be_method("post") && may_be_method(&"p".repeat(LONGEST_METHOD)));
+        for wrong in ["", "邮政", &"p".repeat(LONGEST_METHOD + 1)] {
+            assert!(!may_be_method(wrong), "{wrong:?}");
+        }
+    }
 }

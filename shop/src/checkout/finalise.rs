@@ -11,7 +11,9 @@ use super::{Checkout, store};
 use crate::crash::{self, Point};
 use crate::idempotency::{self, Key, StoredAnswer};
 use crate::orders::change::may;
-use crate::orders::{Order, OrderState, Transition, link, store as orders, transition};
+use crate::orders::{
+    Order, OrderState, ReviewState, Transition, link, store as orders, transition,
+};
 use crate::payments::{Payment, PaymentState, Payments, store as payments};
 use crate::risk::{self, Outcome, Stage};
 use crate::stock;
@@ -241,10 +243,15 @@ async fn place(
     if order.total == 0 && may(order, Transition::Capture) {
         transition(connection, order, Transition::Capture, actor, json!({})).await?;
     }
-    if assessment.outcome == Outcome::Review {
-        // Money is taken when somebody has looked.
+    // Somebody of the staff may have held it back before it was paid.
+    let is_held = order.review_state == ReviewState::Pending;
+    if assessment.outcome == Outcome::Review && !is_held {
         let data = json!({ "score": assessment.score });
-        return transition(connection, order, Transition::Hold, "risk", data).await;
+        transition(connection, order, Transition::Hold, "risk", data).await?;
+    }
+    // Money is taken when somebody has looked.
+    if order.review_state == ReviewState::Pending {
+        return Ok(());
     }
     checkout.payments.placed_in(connection, order.id).await?;
     Ok(())

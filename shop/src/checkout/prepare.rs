@@ -273,6 +273,11 @@ async fn of_closed(
             },
         );
     }
+    if order.state == OrderState::Cancelled {
+        let error = ApiError::new(Code::Conflict)
+            .detail("the order that was made of this cart was cancelled: make another cart");
+        return Err(error.into());
+    }
     // Another tab was faster: a cart has one order, and this is it.
     let answer = placed_answer(checkout, &order);
     idempotency::finish(connection, key, &answer).await?;

@@ -11,7 +11,8 @@ use crate::db::transaction::Work;
 use crate::db::{Db, DbError};
 use crate::idempotency;
 use crate::payments::store as payments;
-use crate::web::error::{ApiError, chain};
+use crate::payments::worker::for_each;
+use crate::web::error::chain;
 
 /// How often orders are looked for.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -50,50 +51,73 @@ where
     .unwrap_or(Err(DbError::Aborted))
 }
 
+/// What the job looks for.
+#[derive(Debug, Clone, Copy)]
+enum Search {
+    /// Orders whose process died after their payment was decided.
+    Decided,
+    /// Orders that were not paid in time.
+    Expired,
+    /// Old idempotency keys.
+    OldKeys,
+}
+
 impl CheckoutWorker {
     /// Runs until told to stop. Any number of workers may: each order is locked while it is handled.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut pruned = None::<std::time::Instant>;
+    pub async fn run(self, stop: watch::Receiver<bool>) {
+        // Each at its own pace: only orders that expire ask a provider, which may take long to say nothing.
+        tokio::join!(
+            self.repeat(Search::Decided, INTERVAL, stop.clone()),
+            self.repeat(Search::Expired, INTERVAL, stop.clone()),
+            self.repeat(Search::OldKeys, PRUNE_INTERVAL, stop),
+        );
+    }
+
+    async fn repeat(&self, search: Search, interval: Duration, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow_and_update() {
-            if let Err(error) = self.round().await {
+            let done = match search {
+                Search::Decided => self.decided().await,
+                Search::Expired => self.expired().await,
+                Search::OldKeys => self.prune().await,
+            };
+            if let Err(error) = done {
                 tracing::warn!(
+                    ?search,
                     error = chain(&error),
-                    "pending orders could not be looked after; trying again"
+                    "what checkouts left behind could not be looked after; trying again"
                 );
             }
-            if pruned.is_none_or(|at| at.elapsed() >= PRUNE_INTERVAL) {
-                pruned = Some(std::time::Instant::now());
-                if let Err(error) = self.prune().await {
-                    tracing::warn!(
-                        error = chain(&error),
-                        "old idempotency keys could not be deleted; trying again"
-                    );
-                }
-            }
-            let _ = tokio::time::timeout(INTERVAL, stop.changed()).await;
+            let _ = tokio::time::timeout(interval, stop.changed()).await;
         }
     }
 
-    /// Finalises orders whose process died, and ends those that were not paid in time. Answers how many were handled.
-    ///
-    /// # Errors
-    /// Those of the database. What fails for one order does not keep the others waiting.
-    pub async fn round(&self) -> Result<usize, ApiError> {
-        let db = &self.checkout.db;
-        let decided = read(db, |connection| {
+    /// Finalises orders whose process died. What fails for one does not keep the others waiting.
+    async fn decided(&self) -> Result<(), DbError> {
+        let decided = read(&self.checkout.db, |connection| {
             Box::pin(store::decided(connection, LOST, BATCH))
         })
         .await?;
-        let expired = read(db, |connection| Box::pin(store::expired(connection, BATCH))).await?;
-        let handled = decided.len() + expired.len();
         for order_id in decided {
             self.end(order_id, Occasion::Payment).await;
         }
-        for order_id in expired {
-            self.refresh(order_id).await;
-            self.end(order_id, Occasion::Clock).await;
-        }
-        Ok(handled)
+        Ok(())
+    }
+
+    /// Ends orders that were not paid in time.
+    async fn expired(&self) -> Result<(), DbError> {
+        let expired = read(&self.checkout.db, |connection| {
+            Box::pin(store::expired(connection, BATCH))
+        })
+        .await?;
+        for_each(expired, |order_id| {
+            let this = self.clone();
+            async move {
+                this.refresh(order_id).await;
+                this.end(order_id, Occasion::Clock).await;
+            }
+        })
+        .await;
+        Ok(())
     }
 
     async fn end(&self, order_id: i64, occasion: Occasion) {

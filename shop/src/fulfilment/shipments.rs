@@ -133,14 +133,13 @@ fn money_is_there(order: &Order, policy: CapturePolicy) -> bool {
 enum Due {
     /// Their share, and with the first parcel shipping.
     Part(i64),
-    /// It is the last parcel: everything up to this, which is what the order costs without what was cancelled.
-    UpTo(i64),
+    /// It is the last parcel: all that is owed.
+    Rest,
 }
 
 fn due(order: &Order, lines: &[Line], pieces: &[Pieces]) -> Due {
     let mut leaving = 0;
     let mut stays = false;
-    let mut cancelled = 0;
     for line in lines {
         let now: i64 = pieces
             .iter()
@@ -149,10 +148,9 @@ fn due(order: &Order, lines: &[Line], pieces: &[Pieces]) -> Due {
             .sum();
         stays |= line.open() > now;
         leaving += line.amount_of(line.cancelled + line.shipped, now);
-        cancelled += line.amount_of(0, line.cancelled);
     }
     if !stays {
-        return Due::UpTo(order.total - cancelled);
+        return Due::Rest;
     }
     let is_first = lines.iter().all(|line| line.shipped == 0);
     let goods: i64 = lines.iter().map(|line| line.total).sum();
@@ -217,7 +215,7 @@ pub async fn ship(
     let data = json!({ "shipment": shipment.public_id });
     announce(connection, &order, EventKind::ShipmentShipped, actor, &data).await?;
     let step = match due {
-        Due::UpTo(_) => Transition::Ship,
+        Due::Rest => Transition::Ship,
         Due::Part(_) => Transition::ShipPart,
     };
     if may(&order, step) {
@@ -225,14 +223,12 @@ pub async fn ship(
     }
     if settings.capture == CapturePolicy::OnShipment {
         let why = Why::new(actor, format!("shipment {}", shipment.public_id));
+        let owed = operate::owed_in(connection, &order, &lines).await?;
         let (amount, is_last) = match due {
             Due::Part(amount) => (amount, false),
-            Due::UpTo(owed) => {
-                let captured = operate::captured_of(connection, order.id).await?;
-                (owed - captured, true)
-            }
+            Due::Rest => (owed, true),
         };
-        operate::capture_part_in(connection, order.id, amount, &why).await?;
+        operate::capture_part_in(connection, order.id, amount, owed, &why).await?;
         if is_last {
             operate::void_rests_in(connection, order.id, &why).await?;
         }

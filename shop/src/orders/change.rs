@@ -161,6 +161,8 @@ pub const TABLE: &[Rule] = &[
             Payment(P::PartiallyCaptured),
             Payment(P::Paid),
             Payment(P::PartiallyRefunded),
+            // More was captured, or a refund came back.
+            Payment(P::Refunded),
         ],
         Payment(P::PartiallyRefunded),
         EventKind::OrderPartiallyRefunded,

@@ -5,13 +5,14 @@ use serde_json::json;
 use sqlx::MySqlConnection;
 use utoipa::ToSchema;
 
-use super::model::Order;
+use super::model::{Line, Order};
 use super::{change, store};
 use crate::accounts::address::{Address, AddressInput};
 use crate::notify::event::EventKind;
 use crate::payments::operate::{self, Why};
 use crate::payments::store as payments;
 use crate::stock;
+use crate::taxes::store as taxes;
 use crate::web::error::{ApiError, Code};
 
 /// Most lines in one change.
@@ -21,7 +22,7 @@ const MOST_LINES: usize = 100;
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OrderEdit {
-    /// Where it goes. The country stays: taxes and shipping were those of the country.
+    /// Where it goes. The country stays, and so does the state or province where other taxes or shipping are due in it.
     #[serde(default)]
     pub shipping_address: Option<AddressInput>,
     /// Who is billed.
@@ -59,25 +60,32 @@ pub async fn edit_in(
         return Err(ApiError::new(Code::Conflict)
             .detail("it can be changed between being placed and the first parcel only"));
     }
+    let place = place_of(order);
     let addresses = addresses(order, edit)?;
-    let fewer = fewer(connection, order, &edit.lines).await?;
+    if let (Some(before), Some(after)) = (place, place_of(order)) {
+        stays_in_zone(connection, &before, &after).await?;
+    }
+    let lines = store::lines(connection, order.id).await?;
+    let fewer = fewer(&lines, &edit.lines)?;
     if !addresses && fewer.is_empty() {
         return Ok(());
     }
-    let mut refund = 0_i64;
+    let mut removed = 0_i64;
     for piece in &fewer {
         if !store::cancel_pieces(connection, order.id, piece.line_id, piece.pieces).await? {
             return Err(ApiError::new(Code::Conflict)
                 .detail("pieces of it have left meanwhile: read the order again"));
         }
-        refund = refund.saturating_add(piece.amount);
+        removed = removed.saturating_add(piece.amount);
     }
+    let captured = operate::captured_of(connection, order.id).await?;
+    let refund = overpaid_by(captured, order.kept_total(&lines), removed);
     store::write_addresses(connection, order).await?;
-    let lines: Vec<_> = fewer
+    let taken_out: Vec<_> = fewer
         .iter()
         .map(|piece| json!({ "position": piece.position, "cancelled": piece.pieces }))
         .collect();
-    let data = json!({ "addresses": addresses, "lines": lines, "refund": refund });
+    let data = json!({ "addresses": addresses, "lines": taken_out, "refund": refund });
     change::announce(connection, order, EventKind::OrderEdited, actor, &data).await?;
     if refund > 0 {
         let why = Why::new(actor, "lines were removed");
@@ -95,8 +103,14 @@ pub async fn edit_in(
     Ok(())
 }
 
-/// Refunds an amount of what was captured for an order. What is only held is captured by the pieces that leave, so nothing is to
-/// be given back of it.
+/// How much of what was captured is too much once so much is removed from what an order costs. What is only held is captured by the
+/// pieces that leave, so nothing is to be given back of it.
+fn overpaid_by(captured: i64, cost: i64, removed: i64) -> i64 {
+    let too_much = |cost: i64| (captured - cost).max(0);
+    too_much(cost - removed) - too_much(cost)
+}
+
+/// Refunds an amount of what was captured for an order.
 async fn give_back(
     connection: &mut MySqlConnection,
     order_id: i64,
@@ -139,15 +153,6 @@ fn addresses(order: &mut Order, edit: &OrderEdit) -> Result<bool, ApiError> {
     };
     let shipping = check(&edit.shipping_address, "/shipping_address");
     let billing = check(&edit.billing_address, "/billing_address");
-    if let Some(address) = &shipping
-        && country_of(order).is_some_and(|country| country != address.country)
-    {
-        errors.push(crate::web::error::FieldError {
-            field: "/shipping_address/country".to_owned(),
-            message: "must stay: taxes and shipping are those of the country; cancel the order and place another one"
-                .to_owned(),
-        });
-    }
     if !errors.is_empty() {
         let mut error = ApiError::new(Code::Unprocessable).detail("see `errors`");
         error.fields = errors;
@@ -167,8 +172,41 @@ fn addresses(order: &mut Order, edit: &OrderEdit) -> Result<bool, ApiError> {
     Ok(changed)
 }
 
-fn country_of(order: &Order) -> Option<&str> {
-    order.shipping_address.as_ref()?.get("country")?.as_str()
+/// Country and region that an order goes to.
+fn place_of(order: &Order) -> Option<(String, String)> {
+    let address = order.shipping_address.as_ref()?;
+    let region = address.get("region").and_then(serde_json::Value::as_str);
+    Some((
+        address.get("country")?.as_str()?.to_owned(),
+        region.unwrap_or_default().to_owned(),
+    ))
+}
+
+/// Refuses another country, and another region that is in another zone: taxes and shipping were those of the zone.
+async fn stays_in_zone(
+    connection: &mut MySqlConnection,
+    (country, region): &(String, String),
+    (new_country, new_region): &(String, String),
+) -> Result<(), ApiError> {
+    let must_stay = |field: &str| {
+        Err(ApiError::new(Code::Unprocessable)
+            .detail("see `errors`")
+            .field(
+                format!("/shipping_address/{field}"),
+                format!("must stay: taxes and shipping are those of the {field}; cancel the order and place another one"),
+            ))
+    };
+    if country != new_country {
+        return must_stay("country");
+    }
+    if region != new_region {
+        let zone = taxes::zone(connection, country, region).await?;
+        let new_zone = taxes::zone(connection, new_country, new_region).await?;
+        if zone.map(|zone| zone.id) != new_zone.map(|zone| zone.id) {
+            return must_stay("region");
+        }
+    }
+    Ok(())
 }
 
 struct Fewer {
@@ -179,14 +217,7 @@ struct Fewer {
     amount: i64,
 }
 
-async fn fewer(
-    connection: &mut MySqlConnection,
-    order: &Order,
-    edits: &[LineEdit],
-) -> Result<Vec<Fewer>, ApiError> {
-    if edits.is_empty() {
-        return Ok(Vec::new());
-    }
+fn fewer(lines: &[Line], edits: &[LineEdit]) -> Result<Vec<Fewer>, ApiError> {
     let unacceptable = |field: String, message: &str| {
         ApiError::new(Code::Unprocessable)
             .detail("see `errors`")
@@ -195,7 +226,6 @@ async fn fewer(
     if edits.len() > MOST_LINES {
         return Err(unacceptable("/lines".to_owned(), "must be 100 at most"));
     }
-    let lines = store::lines(connection, order.id).await?;
     let mut found: Vec<Fewer> = Vec::new();
     for (index, edit) in edits.iter().enumerate() {
         let Some(line) = lines.iter().find(|line| line.position == edit.position) else {
@@ -225,10 +255,26 @@ async fn fewer(
     }
     found.retain(|piece| piece.pieces > 0);
     let taken: i64 = found.iter().map(|piece| piece.pieces).sum();
-    let open: i64 = lines.iter().map(super::model::Line::open).sum();
+    let open: i64 = lines.iter().map(Line::open).sum();
     if taken >= open && taken > 0 {
         return Err(ApiError::new(Code::Conflict)
             .detail("nothing would be left of the order: cancel it instead"));
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_captured_for_removed_pieces_goes_back() {
+        // All was captured; nothing was; a part, which is what the order costs afterwards.
+        assert_eq!(overpaid_by(110, 110, 50), 50);
+        assert_eq!(overpaid_by(0, 110, 50), 0);
+        assert_eq!(overpaid_by(60, 110, 50), 0);
+        // What is held covers the first of two removals in part, and nothing of the second.
+        assert_eq!(overpaid_by(100, 110, 50), 40);
+        assert_eq!(overpaid_by(100, 60, 30), 30);
+    }
 }

@@ -59,9 +59,9 @@ states! {
         PartiallyCaptured = "partially_captured",
         /// The whole amount was captured.
         Paid = "paid",
-        /// A part of what was captured went back.
+        /// A part of what was captured went back, or all of it while more is held.
         PartiallyRefunded = "partially_refunded",
-        /// All of what was captured went back.
+        /// All of what was captured went back, and nothing is held.
         Refunded = "refunded",
         /// The authorisation was given up.
         Voided = "voided",
@@ -164,6 +164,16 @@ impl Order {
                 self.review_state,
                 ReviewState::Pending | ReviewState::Refused
             )
+    }
+
+    /// What it costs without the pieces that were taken out of its lines.
+    #[must_use]
+    pub fn kept_total(&self, lines: &[Line]) -> i64 {
+        let taken_out: i64 = lines
+            .iter()
+            .map(|line| line.amount_of(0, line.cancelled))
+            .sum();
+        self.total - taken_out
     }
 
     /// Whether its lines and addresses may still be changed: it counts and nothing of it has left.

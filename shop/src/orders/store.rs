@@ -584,7 +584,8 @@ pub(super) async fn event_insert(
         .bind(event.kind)
         .bind(event.from_state)
         .bind(event.to_state)
-        .bind(event.actor)
+        // The name of a token may be as long as the column, and has a word before it.
+        .bind(event.actor.chars().take(190).collect::<String>())
         .bind(Json(event.data))
         .bind(event.outbox_id)
         .execute(connection)

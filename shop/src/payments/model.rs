@@ -512,7 +512,8 @@ pub struct Sums {
 #[must_use]
 pub const fn order_payment_state(sums: Sums) -> OrderPayment {
     if sums.captured > 0 {
-        if sums.refunded >= sums.captured {
+        // What is held can still be captured for pieces that leave.
+        if sums.refunded >= sums.captured && sums.held == 0 {
             OrderPayment::Refunded
         } else if sums.refunded > 0 {
             OrderPayment::PartiallyRefunded
@@ -669,6 +670,7 @@ mod tests {
             (sums(0, 4, 0, true), OrderPayment::Paid),
             (sums(0, 10, 3, false), OrderPayment::PartiallyRefunded),
             (sums(0, 10, 10, false), OrderPayment::Refunded),
+            (sums(6, 4, 4, false), OrderPayment::PartiallyRefunded),
         ];
         for (sums, state) in table {
             assert_eq!(order_payment_state(sums), state, "{sums:?}");

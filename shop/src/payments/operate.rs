@@ -19,6 +19,7 @@ use super::{AGAIN, LEASE, Payments, unknown_payment};
 use crate::catalog::model::Money;
 use crate::crash::{self, Point};
 use crate::db::DbError;
+use crate::orders::{self, Line, Order, OrderState};
 use crate::outbox::{self, Topic};
 use crate::web::error::{ApiError, Code};
 use crate::web::private::PublicId;
@@ -323,6 +324,28 @@ impl Payments {
         Ok(())
     }
 
+    /// Records, inside the transaction in which somebody lets an order go on that waited for a person, that what it costs is captured, if
+    /// the shop captures at once. What is held for pieces that were taken out meanwhile is let go. The caller holds the lock of the order.
+    ///
+    /// # Errors
+    /// What the database answers.
+    pub async fn released_in(
+        &self,
+        connection: &mut MySqlConnection,
+        order: &Order,
+        actor: &str,
+    ) -> Result<(), sqlx::Error> {
+        if self.settings().capture != CapturePolicy::Automatic || order.state != OrderState::Placed
+        {
+            return Ok(());
+        }
+        let lines = orders::store::lines(connection, order.id).await?;
+        let owed = owed_in(connection, order, &lines).await?;
+        let why = Why::new(actor, "the order was released");
+        capture_part_in(connection, order.id, owed, owed, &why).await?;
+        void_rests_in(connection, order.id, &why).await
+    }
+
     /// Records an operation and carries it out.
     ///
     /// # Errors
@@ -404,7 +427,10 @@ impl Payments {
         };
         if operation.checks > 0 || operation.state == OperationState::Unknown {
             // Asked before: the provider may know it.
-            self.look(payment.id).await?;
+            let (_, answered) = self.look(payment.id).await?;
+            if !answered {
+                return self.again(&operation, None, None).await;
+            }
             let now = self.operation(public_id).await?;
             if !now.state.is_open() {
                 return Ok(());
@@ -449,8 +475,12 @@ impl Payments {
                 Ok(())
             }
             Err(Failure::Refused { code }) => {
-                // It may have been done, by somebody at the provider or by a question of ours that was thought lost.
-                self.look(operation.payment_id).await?;
+                // It may have been done, by somebody at the provider or by a question of ours that was thought lost; while that
+                // is not known, it has not failed.
+                let (_, answered) = self.look(operation.payment_id).await?;
+                if !answered {
+                    return self.again(operation, None, None).await;
+                }
                 self.settle(operation, Outcome::Failed { code }).await
             }
             Err(Failure::NotAsked(cause)) => {
@@ -563,8 +593,19 @@ pub async fn capture_all_in(
     Ok(())
 }
 
-/// Records that an amount of what is held for an order is captured, from its payments in turn; all of it where a payment allows one
-/// capture only.
+/// How much of a payment is captured when this is wanted: all that is owed where the provider lets the rest go with the first
+/// capture.
+fn part_of(payment: &Payment, wanted: i64, owed: i64) -> i64 {
+    let wanted = if payment.one_capture_only() {
+        owed
+    } else {
+        wanted.min(owed)
+    };
+    payment.capturable().min(wanted).max(0)
+}
+
+/// Records that an amount of what is held for an order is captured, from its payments in turn; all that is owed ([`owed_in`]) where a
+/// payment allows one capture only, and never more than that.
 ///
 /// # Errors
 /// What the database answers.
@@ -572,9 +613,10 @@ pub async fn capture_part_in(
     connection: &mut MySqlConnection,
     order_id: i64,
     amount: i64,
+    owed: i64,
     why: &Why,
 ) -> Result<(), sqlx::Error> {
-    let mut left = amount;
+    let (mut left, mut owed) = (amount, owed);
     for found in store::of_order(connection, order_id).await? {
         if left <= 0 {
             break;
@@ -582,19 +624,14 @@ pub async fn capture_part_in(
         let Some(mut payment) = store::lock(connection, found.id).await? else {
             continue;
         };
-        let available = payment.capturable();
-        if available > 0 {
-            let part = if payment.one_capture_only() {
-                available
-            } else {
-                available.min(left)
-            };
-            if capture_in(connection, &mut payment, Some(part), why)
+        let part = part_of(&payment, left, owed);
+        if part > 0
+            && capture_in(connection, &mut payment, Some(part), why)
                 .await?
                 .is_ok()
-            {
-                left -= part;
-            }
+        {
+            left -= part;
+            owed -= part;
         }
     }
     Ok(())
@@ -636,7 +673,20 @@ pub async fn captured_of(
     Ok(payments.iter().map(|payment| payment.captured).sum())
 }
 
-/// Records that what is held for an order and will not be captured any more is let go.
+/// What is to be captured for an order yet: what it costs without the pieces that were taken out, less what was or is being captured.
+///
+/// # Errors
+/// What the database answers.
+pub async fn owed_in(
+    connection: &mut MySqlConnection,
+    order: &Order,
+    lines: &[Line],
+) -> Result<i64, sqlx::Error> {
+    Ok(order.kept_total(lines) - captured_of(connection, order.id).await?)
+}
+
+/// Records that what is held for an order and will not be captured any more is let go. Where a payment allows one capture only, that
+/// capture has done so.
 ///
 /// # Errors
 /// What the database answers.
@@ -649,9 +699,54 @@ pub async fn void_rests_in(
         if let Some(payment) = store::lock(connection, found.id).await?
             && payment.captured > 0
             && payment.capturable() > 0
+            && !payment.one_capture_only()
         {
             let _ = void_rest_in(connection, &payment, why).await?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payments::model::Method;
+
+    fn held(several_captures: bool, captured: i64) -> Payment {
+        Payment {
+            id: 1,
+            public_id: "p".into(),
+            order_id: 1,
+            provider: "test".into(),
+            reference: Some("r".into()),
+            state: PaymentState::Authorized,
+            currency: "EUR".parse().unwrap(),
+            amount: 110,
+            authorized: 110,
+            captured,
+            refunded: 0,
+            next_action: None,
+            method: Some(Method {
+                several_captures,
+                ..Method::default()
+            }),
+            fingerprint: None,
+            failure_code: None,
+            checks: 0,
+            version: 1,
+        }
+    }
+
+    #[test]
+    fn no_more_is_captured_than_is_owed() {
+        // In parts: what leaves, and never what was taken out.
+        assert_eq!(part_of(&held(true, 0), 60, 110), 60);
+        assert_eq!(part_of(&held(true, 0), 60, 50), 50);
+        assert_eq!(part_of(&held(true, 100), 60, 60), 10);
+        assert_eq!(part_of(&held(true, 60), 50, 0), 0);
+        // At once: what leaves later as well.
+        assert_eq!(part_of(&held(false, 0), 60, 110), 110);
+        assert_eq!(part_of(&held(false, 0), 30, 60), 60);
+        assert_eq!(part_of(&held(false, 0), 30, -50), 0);
+    }
 }

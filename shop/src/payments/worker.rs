@@ -204,7 +204,8 @@ impl PaymentWorker {
     }
 }
 
-async fn for_each<T, F>(items: Vec<T>, work: impl Fn(T) -> F)
+/// Works on all of these, some of them at once: one for which a provider does not answer keeps few others waiting.
+pub(crate) async fn for_each<T, F>(items: Vec<T>, work: impl Fn(T) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -224,4 +225,26 @@ fn is_time(last: &mut Option<Instant>, every: Duration) -> bool {
         *last = Some(Instant::now());
     }
     due
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Barrier;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_does_not_keep_the_next_waiting() {
+        // None ends before all have begun.
+        let all = Arc::new(Barrier::new(AT_ONCE));
+        for_each((0..AT_ONCE).collect(), |_| {
+            let all = Arc::clone(&all);
+            async move {
+                all.wait().await;
+            }
+        })
+        .await;
+    }
 }

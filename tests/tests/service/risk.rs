@@ -331,7 +331,7 @@ async fn staff_keep_rules_and_lists_and_decide_reviews() -> Result<()> {
     );
 
     let mut numbers = Vec::new();
-    for place in 0..2 {
+    for place in 0..4 {
         let number = OrderNumber::random();
         let id = another(&mut connection, 900 + place, "ada@example.com").await?;
         sqlx::query("UPDATE orders SET number = ?, review_state = 'pending' WHERE id = ?")
@@ -346,7 +346,7 @@ async fn staff_keep_rules_and_lists_and_decide_reviews() -> Result<()> {
         numbers.push(number);
     }
     let queue = staff.send(Method::GET, "/risk/reviews", &json!({})).await?;
-    assert_eq!(queue["items"].as_array().unwrap().len(), 2);
+    assert_eq!(queue["items"].as_array().unwrap().len(), 4);
     assert_eq!(queue["items"][0]["number"], numbers[0].as_str());
     assert_eq!(queue["items"][0]["score"], 80);
     assert_eq!(
@@ -392,6 +392,39 @@ async fn staff_keep_rules_and_lists_and_decide_reviews() -> Result<()> {
     .fetch_one(&mut connection)
     .await?;
     assert_eq!(voids, 1, "the money is let go of");
+    // What has left cannot be cancelled, only returned.
+    sqlx::query("UPDATE orders SET fulfilment_state = 'partially_shipped' WHERE number = ?")
+        .bind(numbers[2].as_str())
+        .execute(&mut connection)
+        .await?;
+    let path_of = |place: usize, what: &str| format!("/risk/reviews/{}/{what}", numbers[place]);
+    let left = staff
+        .send(Method::POST, &path_of(2, "refuse"), &json!({}))
+        .await
+        .unwrap_err();
+    assert!(left.to_string().contains("409"), "{left}");
+    staff
+        .send(Method::POST, &path_of(2, "clear"), &json!({}))
+        .await?;
+    // Of one that was never placed the cart is its shopper's again.
+    let cart = sqlx::query("INSERT INTO cart (public_id, currency, locale, state) VALUES (REPEAT('0', 26), 'EUR', 'en', 'completing')")
+        .execute(&mut connection)
+        .await?
+        .last_insert_id();
+    sqlx::query(
+        "UPDATE orders SET state = 'pending', placed_at = NULL, cart_id = ? WHERE number = ?",
+    )
+    .bind(cart)
+    .bind(numbers[3].as_str())
+    .execute(&mut connection)
+    .await?;
+    staff
+        .send(Method::POST, &path_of(3, "refuse"), &json!({}))
+        .await?;
+    let cart: String = sqlx::query_scalar("SELECT state FROM cart")
+        .fetch_one(&mut connection)
+        .await?;
+    assert_eq!(cart, "open");
     let judged = staff
         .send(
             Method::GET,
@@ -411,6 +444,6 @@ async fn staff_keep_rules_and_lists_and_decide_reviews() -> Result<()> {
         sqlx::query_scalar("SELECT COUNT(*) FROM audit_log WHERE action LIKE 'risk_%'")
             .fetch_one(&mut connection)
             .await?;
-    assert_eq!(audited, 7);
+    assert_eq!(audited, 9);
     Ok(())
 }

@@ -180,6 +180,13 @@ async fn tax_and_shipping_follow_the_address_and_the_weight() -> Result<()> {
         .await?
         .problem(422, "unprocessable");
     assert!(wrong.text.contains("offered are post"), "{}", wrong.text);
+    let foreign = bed
+        .patch(&cart, json!({ "shipping_method": "邮政" }))
+        .await?;
+    assert_eq!(
+        foreign.problem(422, "unprocessable").fields(),
+        ["/shipping_method"]
+    );
     let chosen = bed
         .patch(&cart, json!({ "shipping_method": "post" }))
         .await?

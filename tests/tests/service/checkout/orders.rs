@@ -16,13 +16,17 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// An order of two products, and the address by which it is followed.
 async fn order(market: &Market, base: &str) -> Result<(String, String)> {
+    order_with(market, base, GOOD_CARD).await
+}
+
+async fn order_with(market: &Market, base: &str, card: &str) -> Result<(String, String)> {
     let lines = [(market.variants[0], 3), (market.variants[1], 1)];
     let cart = market.cart(&lines, None).await?;
-    let placed = Buyer::at(base).order(&cart, &cart.id, GOOD_CARD).await?;
-    let number = placed.placed().context("it was not placed")?.to_owned();
-    let url = placed.body["url"].as_str().context("no link")?;
-    let key = url.split("key=").nth(1).context("no key")?.to_owned();
-    Ok((number, key))
+    let reply = Buyer::at(base).order(&cart, &cart.id, card).await?;
+    let number = reply.body["number"].as_str().context("no number")?;
+    let url = reply.body["url"].as_str().context("no link")?;
+    let key = url.split("key=").nth(1).context("no key")?;
+    Ok((number.to_owned(), key.to_owned()))
 }
 
 async fn send(method: Method, url: &str, body: &Value) -> Result<(u16, Value)> {
@@ -111,6 +115,13 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
         );
     }
     let refunded = "SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) FROM payment_operation WHERE kind = 'refund'";
+    // A part of the country where other taxes are due.
+    for statement in [
+        "INSERT INTO zone (id, name, prices_include_tax) VALUES (2, 'Bavaria', TRUE)",
+        "INSERT INTO zone_area (country, region, zone_id) VALUES ('DE', 'BY', 2)",
+    ] {
+        sqlx::query(statement).execute(&market.pool).await?;
+    }
     assert_eq!(market.count(refunded).await?, PRICE);
     for (body, field) in [
         (
@@ -124,6 +135,10 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
         (
             json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Rue 1", "city": "Paris", "postcode": "75001", "country": "FR" } }),
             "/shipping_address/country",
+        ),
+        (
+            json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Marienplatz 1", "city": "München", "region": "BY", "postcode": "80331", "country": "DE" } }),
+            "/shipping_address/region",
         ),
         (
             json!({ "shipping_address": { "country": "DE" } }),
@@ -140,7 +155,7 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
     let everything =
         json!({ "lines": [{ "position": 0, "quantity": 0 }, { "position": 1, "quantity": 0 }] });
     assert_eq!(send(Method::PATCH, &url(""), &everything).await?.0, 409);
-    let moved = json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Hauptstraße 2", "city": "Bonn", "postcode": "53111", "country": "DE" } });
+    let moved = json!({ "shipping_address": { "name": "Ada Buyer", "line1": "Hauptstraße 2", "city": "Bonn", "region": "NW", "postcode": "53111", "country": "DE" } });
     let (status, order) = send(Method::PATCH, &url(""), &moved).await?;
     assert_eq!(
         (status, &order["shipping_address"]["city"]),
@@ -180,7 +195,8 @@ async fn pieces_can_be_taken_out_and_the_rest_cancelled() -> Result<()> {
 async fn staff_find_hold_and_release_orders() -> Result<()> {
     let (_database, market) = market(2, 100).await?;
     let shop = market.environment.serve().await?;
-    let staff = Staff::new(&market.environment, &shop.url()).await?;
+    // With the longest name that a token can have: it is written down with every change.
+    let staff = Staff::named(&market.environment, &shop.url(), &"ä".repeat(190)).await?;
     let mut numbers = Vec::new();
     for _ in 0..3 {
         numbers.push(order(&market, &shop.url()).await?.0);
@@ -232,6 +248,18 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
         (&cancelled["state"], &cancelled["cancel_reason"]),
         (&json!("cancelled"), &json!("staff"))
     );
+    // Who pays for its cart once more, as from another tab, is not told that it is placed.
+    let cart: String = sqlx::query_scalar(
+        "SELECT cart.public_id FROM orders JOIN cart ON cart.id = orders.cart_id WHERE number = ?",
+    )
+    .bind(&numbers[0])
+    .fetch_one(&market.pool)
+    .await?;
+    let body = json!({ "expected_total": 4 * PRICE + SHIPPING, "payment": { "provider": "test", "token": GOOD_CARD } });
+    let again = Buyer::at(&shop.url())
+        .send(&cart, Some("another-tab"), &body)
+        .await?;
+    assert_eq!((again.status.as_u16(), again.code()), (409, "conflict"));
     let kinds: Vec<&str> = cancelled["history"]
         .as_array()
         .unwrap()
@@ -263,6 +291,77 @@ async fn staff_find_hold_and_release_orders() -> Result<()> {
             .is_err()
     );
     market.check().await
+}
+
+/// What was recorded of a kind for an order, in sum.
+async fn recorded(market: &Market, number: &str, kind: &str) -> Result<i64> {
+    Ok(sqlx::query_scalar(
+        "SELECT CAST(COALESCE(SUM(operation.amount), 0) AS SIGNED) FROM payment_operation AS operation \
+         JOIN payment ON payment.id = operation.payment_id JOIN orders ON orders.id = payment.order_id \
+         WHERE orders.number = ? AND operation.kind = ?",
+    )
+    .bind(number)
+    .bind(kind)
+    .fetch_one(&market.pool)
+    .await?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_waits_for_a_person_is_paid_for_when_it_may_go_on() -> Result<()> {
+    let (_database, market) = market(2, 100).await?;
+    sqlx::query("INSERT INTO risk_rule (name, kind, parameters, weight, mode) VALUES ('all', 'amount', '{\"currency\": \"USD\", \"at_least\": 1}', 60, 'active')")
+        .execute(&market.pool)
+        .await?;
+    let shop = market.environment.serve().await?;
+    let staff = Staff::new(&market.environment, &shop.url()).await?;
+    // Pieces that are taken out meanwhile are not paid for. The second card lets go of the rest by itself.
+    for (card, decide, void) in [
+        (GOOD_CARD, "/risk/reviews/{}/clear", 2 * PRICE),
+        ("4000000000001117", "/orders/{}/release", 0),
+    ] {
+        let (number, key) = order_with(&market, &shop.url(), card).await?;
+        assert_eq!(recorded(&market, &number, "capture").await?, 0, "{card}");
+        let url = format!("{}/api/v1/orders/{number}?key={key}", shop.url());
+        let edit = json!({ "lines": [{ "position": 0, "quantity": 1 }] });
+        assert_eq!(send(Method::PATCH, &url, &edit).await?.0, 200, "{card}");
+        let path = decide.replace("{}", &number);
+        staff.send(Method::POST, &path, &json!({})).await?;
+        for (kind, amount) in [
+            ("capture", 2 * PRICE + SHIPPING),
+            ("void", void),
+            ("refund", 0),
+        ] {
+            let found = recorded(&market, &number, kind).await?;
+            assert_eq!(found, amount, "{kind} with {card}");
+        }
+    }
+    // Whoever holds an order back before it is paid does not keep it from being placed, and nothing is taken of it.
+    let (number, _) = order_with(&market, &shop.url(), "4000000000001018").await?;
+    let held = staff
+        .send(Method::POST, &format!("/orders/{number}/hold"), &json!({}))
+        .await?;
+    assert_eq!(held["state"], "pending");
+    let _worker = market.environment.worker().await?;
+    wait_until("both to be paid", LIMIT, async || {
+        market
+            .count("SELECT COUNT(*) FROM orders WHERE payment_state = 'paid'")
+            .await
+            .is_ok_and(|paid| paid == 2)
+    })
+    .await?;
+    let taken = "SELECT CAST(SUM(captured) AS SIGNED) FROM test_payment";
+    wait_until("the one that is held to be placed", LIMIT, async || {
+        market
+            .count(
+                "SELECT COUNT(*) FROM orders WHERE state = 'placed' AND review_state = 'pending'",
+            )
+            .await
+            .is_ok_and(|placed| placed == 1)
+    })
+    .await?;
+    assert_eq!(recorded(&market, &number, "capture").await?, 0);
+    assert_eq!(market.count(taken).await?, 2 * (2 * PRICE + SHIPPING));
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

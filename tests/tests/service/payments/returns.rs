@@ -13,6 +13,8 @@ use time::OffsetDateTime;
 use super::{LIMIT, market, order_of, sums_agree, text, wait_for_payment_state};
 
 const CARRIER_SECRET: &str = "carrier-secret";
+/// A card that allows one capture only.
+const ONE_CAPTURE: &str = "4000000000001117";
 
 /// A shop with a carrier.
 async fn carrier_market() -> Result<(super::TestDatabase<'static>, Market)> {
@@ -53,6 +55,58 @@ async fn carrier_says(
 
 async fn get(url: &str) -> Result<Value> {
     Ok(http::client().get(url).send().await?.json().await?)
+}
+
+/// An order of two pieces: its number, and the key of its link.
+async fn bought(market: &Market, shop: &str, card: &str) -> Result<(String, String)> {
+    let cart = super::cart(market).await?;
+    order_of(&Buyer::at(shop).order(&cart, &cart.id, card).await?)
+}
+
+/// The shopper takes a line out of an order.
+async fn take_out(shop: &str, number: &str, key: &str, line: i32) -> Result<()> {
+    let edit = json!({ "lines": [{ "position": line, "quantity": 0 }] });
+    let url = format!("{shop}/api/v1/orders/{number}?key={key}");
+    http::client()
+        .patch(url)
+        .json(&edit)
+        .send()
+        .await?
+        .error_for_status()?;
+    Ok(())
+}
+
+/// The piece of a line leaves.
+async fn ship(staff: &Staff, number: &str, line: i32) -> Result<()> {
+    let parcel = json!({ "carrier": "post", "lines": [{ "line": line, "quantity": 1 }] });
+    let path = format!("/orders/{number}/shipments");
+    let packed = staff.send(Method::POST, &path, &parcel).await?;
+    let id = packed["id"].as_str().context("no id")?;
+    staff
+        .send(Method::POST, &format!("/shipments/{id}/ship"), &json!({}))
+        .await?;
+    Ok(())
+}
+
+/// The staff take so much of the latest payment.
+async fn capture(staff: &Staff, market: &Market, amount: i64) -> Result<()> {
+    let path = format!("/payments/{}/captures", super::payment(market).await?);
+    let body = json!({ "amount": amount });
+    let (status, captured) = staff.ask(Method::POST, &path, &body, Some("c")).await?;
+    anyhow::ensure!(status == 201, "{status}: {captured}");
+    Ok(())
+}
+
+/// Until the provider has taken so much for the latest order.
+async fn wait_until_taken(market: &Market, captured: i64) -> Result<()> {
+    let statement =
+        "SELECT captured FROM test_payment ORDER BY created_at DESC, opening_key LIMIT 1";
+    wait_until("the money to be taken", LIMIT, async || {
+        let taken = market.count(statement).await?;
+        anyhow::ensure!(taken == captured, "{taken}, not {captured}");
+        anyhow::Ok(())
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,35 +367,47 @@ async fn money_is_taken_when_parcels_leave() -> Result<()> {
     let staff = Staff::new(&market.environment, &shop.url()).await?;
     for (card, after_first) in [
         (GOOD_CARD, PRICE + SHIPPING),
-        ("4000000000001117", 2 * PRICE + SHIPPING),
+        (ONE_CAPTURE, 2 * PRICE + SHIPPING),
     ] {
-        let cart = super::cart(&market).await?;
-        let placed = Buyer::at(&shop.url()).order(&cart, &cart.id, card).await?;
-        let (number, _) = order_of(&placed)?;
+        let (number, _) = bought(&market, &shop.url(), card).await?;
         for (line, captured) in [(0, after_first), (1, 2 * PRICE + SHIPPING)] {
-            let parcel = json!({ "carrier": "post", "lines": [{ "line": line, "quantity": 1 }] });
-            let packed = staff
-                .send(
-                    Method::POST,
-                    &format!("/orders/{number}/shipments"),
-                    &parcel,
-                )
-                .await?;
-            let id = packed["id"].as_str().context("no id")?;
-            staff
-                .send(Method::POST, &format!("/shipments/{id}/ship"), &json!({}))
-                .await?;
-            wait_until("the money to be taken", LIMIT, async || {
-                let taken = market
-                    .count("SELECT captured FROM test_payment ORDER BY created_at DESC, opening_key LIMIT 1")
-                    .await?;
-                anyhow::ensure!(taken == captured, "{taken}, not {captured}");
-                anyhow::Ok(())
-            })
-            .await?;
+            ship(&staff, &number, line).await?;
+            wait_until_taken(&market, captured).await?;
         }
         wait_for_payment_state(&market, "paid").await?;
     }
+    // What was taken out before is not paid for.
+    for card in [GOOD_CARD, ONE_CAPTURE] {
+        let (number, key) = bought(&market, &shop.url(), card).await?;
+        take_out(&shop.url(), &number, &key, 1).await?;
+        ship(&staff, &number, 0).await?;
+        wait_until_taken(&market, PRICE + SHIPPING).await?;
+        wait_for_payment_state(&market, "paid").await?;
+    }
+    // What was captured before a line was taken out is what the rest costs: nothing goes back, and what is held is let go.
+    let (number, key) = bought(&market, &shop.url(), GOOD_CARD).await?;
+    capture(&staff, &market, PRICE + SHIPPING).await?;
+    take_out(&shop.url(), &number, &key, 1).await?;
+    ship(&staff, &number, 0).await?;
+    wait_for_payment_state(&market, "paid").await?;
+    wait_until_taken(&market, PRICE + SHIPPING).await?;
+    let refunds = "SELECT COUNT(*) FROM payment_operation WHERE kind = 'refund'";
+    assert_eq!(market.count(refunds).await?, 0);
+    // What was captured went back, and what is held is enough for a piece that leaves.
+    let (number, _) = bought(&market, &shop.url(), GOOD_CARD).await?;
+    capture(&staff, &market, PRICE).await?;
+    let path = format!("/payments/{}/refunds", super::payment(&market).await?);
+    let (status, _) = staff
+        .ask(Method::POST, &path, &json!({}), Some("r"))
+        .await?;
+    assert_eq!(status, 201);
+    wait_for_payment_state(&market, "partially_refunded").await?;
+    ship(&staff, &number, 0).await?;
+    wait_until_taken(&market, 2 * PRICE + SHIPPING).await?;
+    assert_eq!(
+        super::order(&market, "payment_state").await?,
+        "partially_refunded"
+    );
     sums_agree(&market).await
 }
 

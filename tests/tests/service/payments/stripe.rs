@@ -190,12 +190,34 @@ async fn refunds_may_be_pending_and_may_come_back() -> Result<()> {
     })
     .await?;
     assert_eq!(order(&market, "payment_state").await?, "paid");
+    // Nor is it lost, however old it is, while the provider cannot be asked what became of it.
     stripe.trouble("refund", Trouble::LoseAnswer);
+    stripe.trouble("report", Trouble::Fail);
     let (status, _) = staff.ask(Method::POST, &path, &body, Some("b")).await?;
     assert_eq!(status, 202);
+    sqlx::query("UPDATE payment_operation SET created_at = NOW(6) - INTERVAL 21 HOUR WHERE state = 'unknown'")
+        .execute(&market.pool)
+        .await?;
     wait_for_payment_state(&market, "partially_refunded").await?;
     let succeeded = "SELECT CAST(SUM(amount) AS SIGNED) FROM payment_operation WHERE kind = 'refund' AND state = 'succeeded'";
     assert_eq!(market.count(succeeded).await?, 700);
+    // The same of one that is refused.
+    stripe.trouble("refund", Trouble::Refuse("charge_disputed"));
+    stripe.trouble("report", Trouble::Fail);
+    let (status, refund) = staff.ask(Method::POST, &path, &body, Some("c")).await?;
+    assert_eq!(
+        (status, text(&refund["state"])),
+        (202, "started"),
+        "{refund}"
+    );
+    wait_until("the refusal to be certain", LIMIT, async || {
+        market
+            .count("SELECT COUNT(*) FROM payment_operation WHERE state = 'failed' AND failure_code = 'charge_disputed'")
+            .await
+            .is_ok_and(|failed| failed == 1)
+    })
+    .await?;
+    assert_eq!(market.count("SELECT refunded FROM payment").await?, 700);
     sums_agree(&market).await
 }
 
@@ -228,4 +250,47 @@ async fn an_order_that_is_given_up_holds_no_money() -> Result<()> {
     stripe.send_all(&shop.url()).await?;
     assert_eq!(stripe.sum("authorize"), 0);
     market.check().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_says_nothing_keeps_no_other_order_waiting() -> Result<()> {
+    let (_database, market, stripe) = stripe_market().await?;
+    let proxy = Proxy::start(stripe.address()).await?;
+    let environment = with_stripe(&market.environment, &format!("http://{}", proxy.address()));
+    let shop = environment.serve().await?;
+    let buyer = Buyer::at(&shop.url());
+    for (provider, token) in [
+        ("stripe", "pm_card_threeDSecure2Required"),
+        ("test", "4000000000003220"),
+    ] {
+        let cart = cart(&market).await?;
+        let reply = pay(&buyer, &cart, provider, token).await?;
+        assert_eq!(reply.status, 202, "{reply:?}");
+    }
+    // The time of the first is over. Nobody but who ends it asks its provider.
+    for statement in [
+        "UPDATE payment SET next_check_at = NULL",
+        "UPDATE orders JOIN payment ON payment.order_id = orders.id SET held_until = NOW(6) WHERE provider = 'stripe'",
+    ] {
+        sqlx::query(statement).execute(&market.pool).await?;
+    }
+    proxy.set(Mode::BlackHole).await?;
+    proxy.cut();
+    let before = proxy.accepted();
+    let _worker = environment.worker().await?;
+    wait_until("the provider to be asked", LIMIT, async || {
+        proxy.accepted() > before
+    })
+    .await?;
+    // The second is paid, and who should have placed it is gone.
+    for statement in [
+        "UPDATE payment SET state = 'authorized', authorized = amount, next_action = NULL WHERE provider = 'test'",
+        "UPDATE orders JOIN payment ON payment.order_id = orders.id SET orders.created_at = NOW(6) - INTERVAL 1 MINUTE WHERE provider = 'test'",
+    ] {
+        sqlx::query(statement).execute(&market.pool).await?;
+    }
+    wait_for_state(&market, "placed").await?;
+    let pending = "SELECT COUNT(*) FROM orders WHERE state = 'pending'";
+    assert_eq!(market.count(pending).await?, 1);
+    Ok(())
 }
