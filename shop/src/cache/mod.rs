@@ -308,13 +308,21 @@ impl PageCache {
         }
         // The sequence is read before the data: what changes from here on makes this entry wrong.
         let sequence = self.freshness.sequence();
-        let draft = fill(sequence).await.map_err(FillError::Failed)?;
+        let draft = match fill(sequence).await {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.l2.give_back(lock).await;
+                return Err(FillError::Failed(error));
+            }
+        };
         // Once, however many wait for it.
         self.metrics.made.inc();
         let page = Arc::new(Page::new(draft, sequence));
         if page.may_be_kept() {
             self.l1.insert(key.clone(), Arc::clone(&page));
             self.l2.store(&key, &page, lock).await;
+        } else {
+            self.l2.give_back(lock).await;
         }
         Ok((page, Source::Made))
     }
