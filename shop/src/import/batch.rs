@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sqlx::MySqlConnection;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use crate::catalog::index::reindex;
+use crate::catalog::index::{clock_from, reindex};
 use crate::catalog::model::{Currency, Locale};
 use crate::catalog::tree::{PlaceCategoryError, place_category};
 use crate::edge::tags::{SlugKind, Tag, TagSet};
@@ -225,7 +225,7 @@ async fn announce(
         connection,
         &settings.currencies,
         &settings.locales,
-        now,
+        clock_from(now),
         &ids,
     )
     .await?;
