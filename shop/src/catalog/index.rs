@@ -34,18 +34,22 @@ pub struct Reindexed {
     pub resorted: BTreeSet<i64>,
     /// Categories of which facet counts changed.
     pub refaceted: BTreeSet<i64>,
+    /// Whether some product is found by other words than before.
+    pub reworded: bool,
     /// Rows inserted, changed or deleted. None where nothing differed.
     pub rows_written: u64,
 }
 
 impl Reindexed {
-    /// All categories whose pages may look different now.
+    /// All categories whose pages may look different now. What is found by words belongs to the whole catalogue: a search that
+    /// begins to find a product shows nothing yet by which it would be known.
     #[must_use]
     pub fn categories(&self) -> BTreeSet<i64> {
         [&self.gained, &self.lost, &self.resorted, &self.refaceted]
             .into_iter()
             .flatten()
             .copied()
+            .chain(self.reworded.then_some(WHOLE_CATALOGUE))
             .collect()
     }
 }
@@ -345,6 +349,7 @@ async fn write_documents(
         reindexed
             .products
             .extend(changed.chain(remove.iter().map(|(id, _)| *id)));
+        reindexed.reworded |= !write.is_empty() || !remove.is_empty();
         reindexed.rows_written += count(write.len()) + count(remove.len());
         store::document_delete(connection, ngram, &remove).await?;
         store::document_insert(connection, ngram, &write).await?;

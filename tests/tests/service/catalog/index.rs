@@ -68,6 +68,16 @@ async fn deriving_writes_what_differs_and_tells_what_changed() {
         (3, 0, 0)
     );
 
+    // By another name it is found by other searches, which belong to the whole catalogue.
+    shop.execute(
+        "UPDATE product_translation SET name = 'Wader' WHERE product_id = ?",
+        &[boot.product],
+    )
+    .await;
+    let renamed = shop.reindex(&[boot.product]).await;
+    assert_eq!(renamed.products, [boot.product].into());
+    assert_eq!(renamed.categories(), [WHOLE_CATALOGUE].into());
+
     // Stock that gets low changes the card and no order; stock that runs out does.
     shop.execute(
         "UPDATE stock SET reserved = 46 WHERE variant_id = ?",
