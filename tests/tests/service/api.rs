@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use panono_shop::admin::store_token;
 use panono_shop::admin::token::Scope;
+use panono_shop::catalog::index::recount_due_categories;
 use panono_shop::db::migrate;
 use panono_tests::http;
 use panono_tests::mysql::TestDatabase;
@@ -269,6 +270,20 @@ async fn a_program_reads_the_catalogue() -> Result<()> {
             {"sku": "SKU-red", "availability": "low", "available": 3},
         ])
     );
+
+    // The menu and its categories are kept as they were read; what their tiles count is read for each page.
+    let home = async |query: &str| {
+        let address = format!("{}/en{query}", client.shop.url());
+        let answer = http::client().get(address).send().await?;
+        let tags = answer.headers()["surrogate-key"].to_str()?.to_owned();
+        anyhow::Ok((tags, answer.text().await?))
+    };
+    let (tags, page) = home("").await?;
+    assert!(tags.split(' ').any(|tag| tag == category_tag), "{tags}");
+    assert!(!page.contains("tile-count"), "{page}");
+    recount_due_categories(&mut database.connect().await?, i64::MAX, 100).await?;
+    let (_, page) = home("?currency=EUR").await?;
+    assert!(page.contains("tile-count"), "{page}");
     Ok(())
 }
 
