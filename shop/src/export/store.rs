@@ -123,7 +123,7 @@ pub async fn category_paths(
     let rows = categories(connection, settings.first_locale()).await?;
     let nodes: BTreeMap<i64, (Option<i64>, String)> = rows
         .into_iter()
-        .map(|(id, parent, slug, name)| (id, (parent, name.unwrap_or(slug))))
+        .map(|(id, parent, slug, name, _)| (id, (parent, name.unwrap_or(slug))))
         .collect();
     let path = |id: i64| {
         let mut path = Vec::new();

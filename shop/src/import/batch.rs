@@ -290,11 +290,14 @@ impl CategoryTree {
             created: BTreeSet::new(),
             locale,
         };
-        for (id, parent, slug, name) in rows {
-            let name = name.unwrap_or_else(|| slug.clone());
-            tree.by_name
-                .entry((parent, name.to_lowercase()))
-                .or_insert(id);
+        for (id, parent, slug, name, archived) in rows {
+            // What is archived is shown to nobody: a path that leads there means another category. Its address stays taken.
+            if !archived {
+                let name = name.unwrap_or_else(|| slug.clone());
+                tree.by_name
+                    .entry((parent, name.to_lowercase()))
+                    .or_insert(id);
+            }
             *tree.children.entry(parent).or_insert(0) += 1;
             tree.slugs.insert(slug.clone());
             tree.slug_of.insert(id, slug);

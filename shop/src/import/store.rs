@@ -48,8 +48,24 @@ STRAIGHT_JOIN media AS m ON m.hash = j.hash";
 const TEXTS: &str = "SELECT t.product_id, t.locale, t.name, t.description, t.seo_title, t.seo_description \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_translation AS t ON t.product_id = j.id";
 
-const CATEGORIES_OF: &str = "SELECT c.product_id, c.category_id \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_category AS c ON c.product_id = j.id";
+/// Whether a category, or one above it, is archived: shown to nobody, and so none of those that files speak of.
+macro_rules! is_archived {
+    ($category:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM category_closure AS cc STRAIGHT_JOIN category AS above ON above.id = cc.ancestor_id \
+             WHERE cc.descendant_id = ",
+            $category,
+            " AND above.status = 'archived')"
+        )
+    };
+}
+
+const CATEGORIES_OF: &str = concat!(
+    "SELECT c.product_id, c.category_id \
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_category AS c ON c.product_id = j.id \
+WHERE NOT ",
+    is_archived!("c.category_id")
+);
 
 const TAGS: &str = "SELECT t.product_id, t.tag \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_tag AS t ON t.product_id = j.id";
@@ -85,8 +101,11 @@ LEFT JOIN variant AS v ON v.id = m.variant_id ORDER BY m.product_id, m.position"
 
 const BRANDS: &str = "SELECT name, slug FROM brand ORDER BY id";
 
-const CATEGORIES: &str = "SELECT c.id, c.parent_id, c.slug, t.name FROM category AS c \
-LEFT JOIN category_translation AS t ON t.category_id = c.id AND t.locale = ? ORDER BY c.id";
+const CATEGORIES: &str = concat!(
+    "SELECT c.id, c.parent_id, c.slug, t.name, ",
+    is_archived!("c.id"),
+    " FROM category AS c LEFT JOIN category_translation AS t ON t.category_id = c.id AND t.locale = ? ORDER BY c.id"
+);
 
 const CATEGORY_INSERT: &str = "INSERT INTO category (parent_id, slug, position) VALUES (?, ?, ?)";
 
@@ -658,14 +677,17 @@ pub async fn brands(
     Ok(rows.into_iter().collect())
 }
 
-/// (id, parent, slug, name in a locale) of all categories.
+/// (id, parent, slug, name in a locale, whether it or one above it is archived) of a category.
+pub type CategoryTuple = (i64, Option<i64>, String, Option<String>, bool);
+
+/// All categories.
 ///
 /// # Errors
 /// Those of the database.
 pub async fn categories(
     connection: &mut MySqlConnection,
     locale: &str,
-) -> Result<Vec<(i64, Option<i64>, String, Option<String>)>, sqlx::Error> {
+) -> Result<Vec<CategoryTuple>, sqlx::Error> {
     sqlx::query_as(CATEGORIES)
         .bind(locale)
         .fetch_all(connection)

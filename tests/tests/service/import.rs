@@ -434,6 +434,29 @@ async fn what_a_complete_file_no_longer_has_is_taken_away() -> Result<()> {
         (counters.products_updated, counters.variants_updated),
         (1, 1)
     );
+
+    // A category that was archived is not filled again: one of the same name takes its place, at another address.
+    sqlx::raw_sql("UPDATE category SET status = 'archived' WHERE slug = 'home'")
+        .execute(&mut shop.connection)
+        .await?;
+    let counters = shop.import(&[&first]).await?.counters;
+    assert_eq!(
+        (counters.categories_created, counters.products_updated),
+        (1, 1)
+    );
+    let own = "SELECT COUNT(*) FROM product_category AS pc JOIN category AS c ON c.id = pc.category_id \
+        WHERE c.slug = 'home-2' AND c.status = 'active'";
+    assert_eq!(shop.count(own).await?, 1);
+    // It has the product still, should it come back; files do not speak of it.
+    assert_eq!(
+        shop.count("SELECT COUNT(*) FROM product_category").await?,
+        2
+    );
+    let counters = shop.import(&[&first]).await?.counters;
+    assert_eq!(
+        (counters.categories_created, counters.products_unchanged),
+        (0, 1)
+    );
     Ok(())
 }
 
