@@ -104,7 +104,29 @@ pub async fn write_batch(
     let mut tree = CategoryTree::load(connection, settings).await?;
     let mut changes = Changes::default();
     let mut sku_users: HashMap<&str, &str> = HashMap::new();
+    let mut described: HashMap<i64, &ProductRecord> = HashMap::new();
     for record in &records {
+        let product = current.products.get(&record.slug);
+        if let Some(product) = product
+            && let Some(first) = described.insert(product.id, record)
+        {
+            described.insert(product.id, first);
+            outcome.counters.products_refused += 1;
+            outcome.problems.push(
+                Problem::new(
+                    record.line,
+                    ProblemKind::DuplicateSlug,
+                    format!(
+                        "line {} names the same product, by its slug {}",
+                        first.line, first.slug
+                    ),
+                    "leave out the rows with the former slug",
+                )
+                .with_product(&record.slug)
+                .with_field("slug", &record.slug),
+            );
+            continue;
+        }
         let clash = record.variants.iter().find_map(|variant| {
             let user = *sku_users
                 .entry(variant.sku.as_str())
@@ -126,9 +148,8 @@ pub async fn write_batch(
             continue;
         }
         // A product that will be refused must not leave new categories behind.
-        let known = current.products.contains_key(&record.slug);
         let category_ids = match &record.categories {
-            Some(paths) if known || !record.supplement => Some(tree.ids(paths)),
+            Some(paths) if product.is_some() || !record.supplement => Some(tree.ids(paths)),
             Some(_) | None => None,
         };
         let context = Context {

@@ -346,6 +346,22 @@ async fn complete(
         details(connection, &mut current, &ids, &id_list).await?;
         variants(connection, &mut current, &ids, &id_list, now).await?;
     }
+    // A product that is asked for by a former slug as well was completed under one of the two.
+    let others: Vec<String> = current
+        .products
+        .iter()
+        .filter(|(slug, product)| ids.get(&product.id) != Some(slug))
+        .map(|(slug, _)| slug.clone())
+        .collect();
+    for slug in others {
+        let id = current.products.get(&slug).map(|product| product.id);
+        let complete = id
+            .and_then(|id| current.products.get(ids.get(&id)?))
+            .cloned();
+        current
+            .products
+            .extend(complete.map(|product| (slug, product)));
+    }
     Ok(current)
 }
 

@@ -382,6 +382,25 @@ async fn a_sku_of_another_product_is_refused_and_an_old_slug_leads_to_its_produc
             .await?,
         200
     );
+
+    // Both slugs in one file: the product is what the first of them says.
+    let (_fourth, fourth) = written(
+        "fourth.csv",
+        b"slug,name:en,sku,price:USD\na,A,S-1,3.00\nold-a,A,S-9,4.00\nc,C,S-3,1.00\n",
+    )?;
+    let summary = shop.import(&[&fourth]).await?;
+    assert_eq!(
+        (
+            summary.counters.products_updated,
+            summary.counters.products_refused,
+            summary.counters.products_created
+        ),
+        (1, 1, 1)
+    );
+    let price = "SELECT l.price FROM listing AS l JOIN product AS p ON p.id = l.product_id \
+        WHERE l.category_id = 0 AND p.slug = 'a'";
+    assert_eq!(shop.count(price).await?, 300);
+    assert_eq!(shop.count("SELECT COUNT(*) FROM variant").await?, 2);
     Ok(())
 }
 
