@@ -6,7 +6,7 @@ use sqlx::MySqlConnection;
 
 use crate::import::ShopSettings;
 use crate::import::record::{AttributeKind, AttributeRecord};
-use crate::import::store::categories;
+use crate::import::store_category::categories;
 
 const PAGE: &str = "SELECT id, slug FROM product WHERE id > ? ORDER BY id LIMIT ?";
 

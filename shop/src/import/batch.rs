@@ -16,8 +16,8 @@ use super::counters::Counters;
 use super::diff::{Context, Effect, compare};
 use super::problem::{Problem, ProblemKind};
 use super::record::ProductRecord;
-use super::store;
 use super::value::slug_of;
+use super::{store, store_category};
 
 /// A purge of more tags than this costs the edges more than forgetting everything.
 const TAGS_PER_PURGE: usize = 2_000;
@@ -301,7 +301,7 @@ impl CategoryTree {
         settings: &ShopSettings,
     ) -> Result<Self, sqlx::Error> {
         let locale = settings.first_locale().to_owned();
-        let rows = store::categories(connection, &locale).await?;
+        let rows = store_category::categories(connection, &locale).await?;
         let mut tree = Self {
             by_name: HashMap::new(),
             slugs: HashSet::new(),
@@ -404,7 +404,7 @@ impl CategoryTree {
             let parent = category
                 .parent
                 .map(|parent| ids.get(&parent).copied().unwrap_or(parent));
-            let id = store::category_insert(
+            let id = store_category::category_insert(
                 connection,
                 parent,
                 &category.slug,
