@@ -77,7 +77,7 @@ impl Change<'_> {
                 self.connection,
                 &self.settings.currencies,
                 &self.settings.locales,
-                self.now,
+                index::clock_from(self.now),
                 &products,
             )
             .await?;

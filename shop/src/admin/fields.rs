@@ -305,8 +305,9 @@ pub fn instant(value: Value) -> Result<OffsetDateTime, String> {
     };
     let text = value.as_str().ok_or_else(wrong)?;
     let instant = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| wrong())?
-        .to_offset(time::UtcOffset::UTC);
+        .ok()
+        .and_then(|instant| instant.checked_to_offset(time::UtcOffset::UTC))
+        .ok_or_else(wrong)?;
     if !(1970..=9999).contains(&instant.year()) {
         return Err(wrong());
     }
@@ -471,6 +472,19 @@ mod tests {
             .into_iter()
             .map(|field| (field.field, field.message))
             .collect()
+    }
+
+    #[test]
+    fn an_instant_is_one_that_can_be_kept() {
+        let read = |text: &str| instant(Value::from(text));
+        for text in [
+            "9999-12-31T23:59:59-01:00",
+            "1970-01-01T00:00:00+01:00",
+            "2026-13-01T00:00:00Z",
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
+        assert!(read("9999-12-31T23:59:59Z").is_ok());
     }
 
     #[test]

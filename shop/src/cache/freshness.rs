@@ -36,9 +36,26 @@ pub struct Freshness {
 struct Known {
     /// Entries made before this sequence cannot be judged.
     horizon: i64,
-    /// The last sequence that touched everything.
-    everything: i64,
-    tags: HashMap<u64, i64>,
+    everything: Touched,
+    tags: HashMap<u64, Touched>,
+}
+
+/// The sequences at which a tag was touched last; 0 is before any.
+#[derive(Debug, Clone, Copy, Default)]
+struct Touched {
+    /// Softly or hard.
+    last: i64,
+    /// Hard: what was made before must not be shown any more.
+    hard: i64,
+}
+
+impl Touched {
+    fn touch(&mut self, row: &Invalidation) {
+        self.last = row.sequence;
+        if !row.soft {
+            self.hard = row.sequence;
+        }
+    }
 }
 
 impl Default for Freshness {
@@ -98,15 +115,23 @@ impl Freshness {
     /// Whether nothing that an entry was made of has changed since `made_at`.
     #[must_use]
     pub fn is_right(&self, made_at: i64, tag_hashes: &[u64]) -> bool {
+        self.is_untouched(made_at, tag_hashes, |touched| touched.last)
+    }
+
+    /// Whether a page may be shown though it is not right, while none can be made: nothing that it was made of has been
+    /// taken down since.
+    #[must_use]
+    pub fn may_stand_in(&self, page: &Page) -> bool {
+        self.is_untouched(page.made_at, &page.tag_hashes, |touched| touched.hard)
+    }
+
+    fn is_untouched(&self, made_at: i64, tag_hashes: &[u64], at: fn(&Touched) -> i64) -> bool {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         made_at >= known.horizon
-            && made_at >= known.everything
-            && tag_hashes.iter().all(|tag| {
-                known
-                    .tags
-                    .get(tag)
-                    .is_none_or(|changed| *changed <= made_at)
-            })
+            && made_at >= at(&known.everything)
+            && tag_hashes
+                .iter()
+                .all(|tag| known.tags.get(tag).map_or(0, at) <= made_at)
     }
 
     /// Takes in rows of the log, oldest first.
@@ -123,9 +148,9 @@ impl Freshness {
         for row in rows {
             for tag in &row.tags {
                 if tag == "all" {
-                    known.everything = row.sequence;
+                    known.everything.touch(row);
                 } else {
-                    known.tags.insert(hash_tag(tag), row.sequence);
+                    known.tags.entry(hash_tag(tag)).or_default().touch(row);
                 }
             }
         }
@@ -213,11 +238,11 @@ impl Freshness {
 
 impl Known {
     fn forget_older_half(&mut self) {
-        let mut sequences: Vec<i64> = self.tags.values().copied().collect();
+        let mut sequences: Vec<i64> = self.tags.values().map(|touched| touched.last).collect();
         let middle = sequences.len() / 2;
         let (_, median, _) = sequences.select_nth_unstable(middle);
         let median = *median;
-        self.tags.retain(|_, sequence| *sequence > median);
+        self.tags.retain(|_, touched| touched.last > median);
         self.horizon = self.horizon.max(median);
     }
 }
@@ -231,6 +256,7 @@ mod tests {
             sequence,
             gtid: String::new(),
             tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            soft: true,
         }
     }
 
@@ -269,9 +295,9 @@ mod tests {
     fn forgetting_tags_forgets_the_entries_that_they_could_judge() {
         let mut known = Known::default();
         for sequence in 1..=10 {
-            known
-                .tags
-                .insert(hash_tag(&format!("p-{sequence}")), sequence);
+            let changed = row(sequence, &[]);
+            let tag = hash_tag(&format!("p-{sequence}"));
+            known.tags.entry(tag).or_default().touch(&changed);
         }
         known.forget_older_half();
         assert_eq!(known.horizon, 6);

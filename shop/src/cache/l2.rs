@@ -42,7 +42,7 @@ impl std::fmt::Debug for L2 {
     }
 }
 
-/// A lock on a key, to be given back with the entry.
+/// A lock on a key, to be given back with the entry or without one.
 #[derive(Debug)]
 pub struct Lock {
     key: String,
@@ -188,6 +188,13 @@ impl L2 {
             }
         }
         if let Some(lock) = lock {
+            self.unlock(connection, lock).await;
+        }
+    }
+
+    /// Gives the lock back where nothing was made that may be kept, so that who asks next need not wait until it runs out.
+    pub async fn give_back(&self, lock: Option<Lock>) {
+        if let Some((connection, lock)) = self.connection().zip(lock) {
             self.unlock(connection, lock).await;
         }
     }

@@ -269,8 +269,12 @@ impl PageCache {
                 if matches!(error, FillError::Overloaded) {
                     self.metrics.refused.inc();
                 }
-                // Better an old answer than none; its header says that it is old.
-                match self.l1.get(key).filter(|page| page.may_be_served_stale()) {
+                // Better an old answer than none, but of what was taken down; its header says that it is old.
+                match self
+                    .l1
+                    .get(key)
+                    .filter(|page| page.may_be_served_stale() && self.freshness.may_stand_in(page))
+                {
                     Some(page) => {
                         self.metrics.stale.inc();
                         tracing::debug!(key, %error, "serving an old answer");
@@ -308,13 +312,21 @@ impl PageCache {
         }
         // The sequence is read before the data: what changes from here on makes this entry wrong.
         let sequence = self.freshness.sequence();
-        let draft = fill(sequence).await.map_err(FillError::Failed)?;
+        let draft = match fill(sequence).await {
+            Ok(draft) => draft,
+            Err(error) => {
+                self.l2.give_back(lock).await;
+                return Err(FillError::Failed(error));
+            }
+        };
         // Once, however many wait for it.
         self.metrics.made.inc();
         let page = Arc::new(Page::new(draft, sequence));
         if page.may_be_kept() {
             self.l1.insert(key.clone(), Arc::clone(&page));
             self.l2.store(&key, &page, lock).await;
+        } else {
+            self.l2.give_back(lock).await;
         }
         Ok((page, Source::Made))
     }
@@ -322,5 +334,77 @@ impl PageCache {
     /// Forgets every entry of this process.
     pub fn clear(&self) {
         self.l1.invalidate_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edge::tags::{Tag, TagSet};
+    use store::Invalidation;
+
+    fn cache() -> Arc<PageCache> {
+        let config = CacheConfig {
+            l1_bytes: 1 << 20,
+            l2_url: None,
+            l2_sentinels: Vec::new(),
+            l2_prefix: String::new(),
+            fill_deadline: Duration::from_secs(30),
+            fill_concurrency: 1,
+            fill_queue: 1,
+        };
+        let freshness = Arc::new(Freshness::new());
+        Arc::new(PageCache::new(&config, "test", freshness, Metrics::default()).unwrap())
+    }
+
+    async fn made(cache: &Arc<PageCache>) -> Served {
+        let draft = Draft {
+            status: 200,
+            content_type: "text/html; charset=utf-8",
+            body: bytes::Bytes::from_static(b"a mug"),
+            tags: TagSet::new().with(Tag::product(1)),
+            lifetime: LifetimeClass::Content,
+            valid_until: None,
+            location: None,
+            link: None,
+        };
+        cache
+            .get("/en/p/mug", 0, |_| async { Ok(draft) })
+            .await
+            .unwrap()
+    }
+
+    async fn failed(cache: &Arc<PageCache>) -> Result<Served, FillError> {
+        let fill = |_| async {
+            let error: Arc<dyn std::error::Error + Send + Sync> =
+                Arc::new(std::io::Error::other("no database"));
+            Err(error)
+        };
+        cache.get("/en/p/mug", 0, fill).await
+    }
+
+    fn changed(cache: &PageCache, sequence: i64, soft: bool) {
+        cache.freshness.learn(&[Invalidation {
+            sequence,
+            gtid: String::new(),
+            tags: vec!["p-1".to_owned()],
+            soft,
+        }]);
+    }
+
+    #[tokio::test]
+    async fn an_old_answer_stands_in_unless_what_it_shows_was_taken_down() {
+        let cache = cache();
+        assert_eq!(made(&cache).await.source, Source::Made);
+        changed(&cache, 1, true);
+        assert_eq!(failed(&cache).await.unwrap().source, Source::Stale);
+        changed(&cache, 2, false);
+        assert!(failed(&cache).await.is_err());
+        // A soft change that follows makes it no better; what is made after the takedown may stand in again.
+        changed(&cache, 3, true);
+        assert!(failed(&cache).await.is_err());
+        assert_eq!(made(&cache).await.source, Source::Made);
+        changed(&cache, 4, true);
+        assert_eq!(failed(&cache).await.unwrap().source, Source::Stale);
     }
 }

@@ -112,9 +112,13 @@ impl Page {
     #[must_use]
     pub fn with_lifetime(mut draft: Draft, sequence: i64, mut fresh_for: Duration) -> Self {
         draft.tags = std::mem::take(&mut draft.tags).for_answer();
+        let mut stale_for = draft.lifetime.stale_for();
         if let Some(until) = draft.valid_until {
             let left = until - OffsetDateTime::now_utc();
-            fresh_for = fresh_for.min(Duration::try_from(left).unwrap_or(Duration::ZERO));
+            let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+            fresh_for = fresh_for.min(left);
+            // Not even as an old answer: it would show what has ended.
+            stale_for = stale_for.min(left.saturating_sub(fresh_for));
         }
         let now = Instant::now();
         let body = std::mem::take(&mut draft.body);
@@ -141,7 +145,7 @@ impl Page {
             made_at: sequence,
             checked_at: AtomicI64::new(sequence),
             fresh_until: now + fresh_for,
-            stale_until: now + fresh_for + draft.lifetime.stale_for(),
+            stale_until: now + fresh_for + stale_for,
             plain,
             encoded,
             header: OnceLock::new(),
@@ -161,7 +165,8 @@ impl Page {
         Instant::now() < self.fresh_until
     }
 
-    /// Whether it may stand in for an answer that could not be made.
+    /// Whether its time allows that it stands in for an answer that could not be made. Says nothing of changes: that is for
+    /// the judge.
     #[must_use]
     pub fn may_be_served_stale(&self) -> bool {
         Instant::now() < self.stale_until
@@ -288,6 +293,24 @@ mod tests {
         }
         assert!(page.plain.get().is_some());
         assert_eq!(page.length(), body.len());
+    }
+
+    #[test]
+    fn what_has_ended_is_not_shown_even_while_nothing_else_can_be_made() {
+        let ending = |seconds: i64| {
+            let page = page("the price of a sale");
+            let at = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+            let draft = Draft {
+                valid_until: Some(at),
+                ..page.draft
+            };
+            Page::new(draft, 1)
+        };
+        let running = ending(600);
+        assert!(running.is_fresh() && running.may_be_served_stale());
+        assert!(running.stale_until <= Instant::now() + Duration::from_secs(600));
+        let over = ending(-1);
+        assert!(!over.is_fresh() && !over.may_be_served_stale());
     }
 
     #[test]

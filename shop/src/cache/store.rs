@@ -5,10 +5,9 @@ use sqlx::{MySqlConnection, Row};
 /// Rows read at once.
 pub(super) const BATCH: usize = 500;
 
-const AFTER: &str =
-    "SELECT sequence, gtid, tags FROM invalidation WHERE sequence > ? ORDER BY sequence LIMIT 500";
-const NEWEST: &str = "SELECT sequence, gtid, tags FROM \
-    (SELECT sequence, gtid, tags FROM invalidation ORDER BY sequence DESC LIMIT ?) AS newest ORDER BY sequence";
+const AFTER: &str = "SELECT sequence, gtid, tags, soft FROM invalidation WHERE sequence > ? ORDER BY sequence LIMIT 500";
+const NEWEST: &str = "SELECT sequence, gtid, tags, soft FROM \
+    (SELECT sequence, gtid, tags, soft FROM invalidation ORDER BY sequence DESC LIMIT ?) AS newest ORDER BY sequence";
 
 /// A row of the log.
 #[derive(Debug, Clone)]
@@ -19,6 +18,8 @@ pub struct Invalidation {
     pub gtid: String,
     /// What changed.
     pub tags: Vec<String>,
+    /// Whether what was made before may still be shown while nothing newer can be made.
+    pub soft: bool,
 }
 
 pub(super) async fn after(
@@ -52,6 +53,7 @@ fn rows(rows: Vec<sqlx::mysql::MySqlRow>) -> Result<Vec<Invalidation>, sqlx::Err
                 sequence: row.try_get("sequence")?,
                 gtid: row.try_get("gtid")?,
                 tags: row.try_get::<sqlx::types::Json<Vec<String>>, _>("tags")?.0,
+                soft: row.try_get("soft")?,
             })
         })
         .collect()

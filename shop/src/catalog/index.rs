@@ -34,18 +34,22 @@ pub struct Reindexed {
     pub resorted: BTreeSet<i64>,
     /// Categories of which facet counts changed.
     pub refaceted: BTreeSet<i64>,
+    /// Whether some product is found by other words than before.
+    pub reworded: bool,
     /// Rows inserted, changed or deleted. None where nothing differed.
     pub rows_written: u64,
 }
 
 impl Reindexed {
-    /// All categories whose pages may look different now.
+    /// All categories whose pages may look different now. What is found by words belongs to the whole catalogue: a search that
+    /// begins to find a product shows nothing yet by which it would be known.
     #[must_use]
     pub fn categories(&self) -> BTreeSet<i64> {
         [&self.gained, &self.lost, &self.resorted, &self.refaceted]
             .into_iter()
             .flatten()
             .copied()
+            .chain(self.reworded.then_some(WHOLE_CATALOGUE))
             .collect()
     }
 }
@@ -54,7 +58,8 @@ impl Reindexed {
 /// transaction that changed the products: it locks their rows in the order of their ids, so that of two changes of one
 /// product the later commit derives from both. Ids of products that no longer exist lose their derived rows.
 ///
-/// The first of `locales` is the one that others fall back to.
+/// The first of `locales` is the one that others fall back to. `clock` is asked while the products are locked: a moment from
+/// before could undo what took effect while this waited for them.
 ///
 /// # Errors
 /// Those of the database; the transaction should be run again or rolled back.
@@ -62,14 +67,16 @@ pub async fn reindex(
     connection: &mut MySqlConnection,
     currencies: &[Currency],
     locales: &[Locale],
-    now: OffsetDateTime,
+    clock: impl Fn() -> OffsetDateTime + Send,
     product_ids: &[i64],
 ) -> Result<Reindexed, sqlx::Error> {
     let ids: BTreeSet<i64> = product_ids.iter().copied().collect();
     let ids: Vec<i64> = ids.into_iter().collect();
     let mut reindexed = Reindexed::default();
     for batch in ids.chunks(BATCH) {
-        let facts = store::facts(connection, batch, locales, now).await?;
+        let products = store::lock_products(connection, batch).await?;
+        let now = clock();
+        let facts = store::facts(connection, products, locales, now).await?;
         let mirrored = mirrored_values(&facts);
         let value_ids = store::facet_value_ids(connection, &mirrored).await?;
         write_listings(connection, batch, &facts, currencies, now, &mut reindexed).await?;
@@ -92,6 +99,11 @@ pub async fn reindex(
         .collect();
     store::recount_mark(connection, &recount).await?;
     Ok(reindexed)
+}
+
+/// The clock of a change whose own rows are dated `moment`: never before it, even if the machine's is set back meanwhile.
+pub fn clock_from(moment: OffsetDateTime) -> impl Fn() -> OffsetDateTime + Send {
+    move || OffsetDateTime::now_utc().max(moment)
 }
 
 /// A value of a facet that mirrors a brand or an option.
@@ -337,6 +349,7 @@ async fn write_documents(
         reindexed
             .products
             .extend(changed.chain(remove.iter().map(|(id, _)| *id)));
+        reindexed.reworded |= !write.is_empty() || !remove.is_empty();
         reindexed.rows_written += count(write.len()) + count(remove.len());
         store::document_delete(connection, ngram, &remove).await?;
         store::document_insert(connection, ngram, &write).await?;

@@ -49,6 +49,9 @@ const PICTURES: &str = "SELECT c.id, m.hash, m.width, m.height \
     ORDER BY beginning.position, pm.position LIMIT 1) AS shown ON TRUE \
   STRAIGHT_JOIN media m ON m.hash = COALESCE(c.media_hash, shown.hash)";
 
+const COUNTS: &str = "SELECT c.id, c.product_count FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS wanted \
+  STRAIGHT_JOIN category c ON c.id = wanted.id";
+
 /// The statements of this module with their names.
 pub static STATEMENTS: &[(&str, &str)] = &[
     ("category_navigation", NAVIGATION),
@@ -57,6 +60,7 @@ pub static STATEMENTS: &[(&str, &str)] = &[
     ("category_children", CHILDREN),
     ("category_redirect", REDIRECT),
     ("category_pictures", PICTURES),
+    ("category_counts", COUNTS),
 ];
 
 #[derive(Debug, sqlx::FromRow)]
@@ -243,4 +247,19 @@ pub async fn category_pictures(
         (id, image)
     };
     Ok(rows.into_iter().map(picture).collect())
+}
+
+/// How many published products are in categories and below them, by their ids, as last counted.
+///
+/// # Errors
+/// Those of the database.
+pub async fn category_counts(
+    connection: &mut MySqlConnection,
+    ids: &[i64],
+) -> Result<BTreeMap<i64, i64>, sqlx::Error> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(COUNTS)
+        .bind(json_list(ids)?)
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().collect())
 }

@@ -142,15 +142,11 @@ pub(super) fn stock_level(stock: StockColumns) -> Option<StockLevel> {
     })
 }
 
-/// Reads all that the derived rows of these products follow from, and locks the products in the order of their ids.
-pub(super) async fn facts(
+/// Locks products in the order of their ids, and reads their own rows.
+pub(super) async fn lock_products(
     connection: &mut MySqlConnection,
     ids: &[i64],
-    locales: &[Locale],
-    now: OffsetDateTime,
-) -> Result<Facts, sqlx::Error> {
-    let ids = json_list(ids)?;
-    let mut facts = Facts::default();
+) -> Result<BTreeMap<i64, ProductFacts>, sqlx::Error> {
     type Product = (
         i64,
         bool,
@@ -160,10 +156,10 @@ pub(super) async fn facts(
         Option<String>,
     );
     let products: Vec<Product> = sqlx::query_as(PRODUCTS_FOR_UPDATE)
-        .bind(&ids)
-        .fetch_all(&mut *connection)
+        .bind(json_list(ids)?)
+        .fetch_all(connection)
         .await?;
-    for (id, active, published_at, unpublished_at, featured, brand) in products {
+    let product = |(id, active, published_at, unpublished_at, featured, brand)| {
         let product = ProductFacts {
             active,
             published_at,
@@ -172,8 +168,24 @@ pub(super) async fn facts(
             brand,
             ..Default::default()
         };
-        facts.products.insert(id, product);
-    }
+        (id, product)
+    };
+    Ok(products.into_iter().map(product).collect())
+}
+
+/// Reads all else that the derived rows of products follow from. They are to be locked before.
+pub(super) async fn facts(
+    connection: &mut MySqlConnection,
+    products: BTreeMap<i64, ProductFacts>,
+    locales: &[Locale],
+    now: OffsetDateTime,
+) -> Result<Facts, sqlx::Error> {
+    let ids: Vec<i64> = products.keys().copied().collect();
+    let ids = json_list(&ids)?;
+    let mut facts = Facts {
+        products,
+        ..Facts::default()
+    };
     let categories: Vec<(i64, i64, i32)> = sqlx::query_as(CATEGORIES)
         .bind(&ids)
         .fetch_all(&mut *connection)

@@ -169,6 +169,7 @@ pub(super) async fn run(args: ServeArgs) -> CommandResult {
         hosts: server.hosts.clone(),
         lifetime_field: server.lifetime_field,
         menu: Menu::default(),
+        health: Arc::clone(&health),
     });
     let checkout = Checkout {
         db: db.clone(),

@@ -6,7 +6,7 @@ use sqlx::MySqlConnection;
 
 use crate::import::ShopSettings;
 use crate::import::record::{AttributeKind, AttributeRecord};
-use crate::import::store::categories;
+use crate::import::store_category::categories;
 
 const PAGE: &str = "SELECT id, slug FROM product WHERE id > ? ORDER BY id LIMIT ?";
 
@@ -123,7 +123,7 @@ pub async fn category_paths(
     let rows = categories(connection, settings.first_locale()).await?;
     let nodes: BTreeMap<i64, (Option<i64>, String)> = rows
         .into_iter()
-        .map(|(id, parent, slug, name)| (id, (parent, name.unwrap_or(slug))))
+        .map(|(id, parent, slug, name, _)| (id, (parent, name.unwrap_or(slug))))
         .collect();
     let path = |id: i64| {
         let mut path = Vec::new();

@@ -83,12 +83,16 @@ fn check(carrier: &str, message: CarrierMessage) -> Result<NewCarrierEvent, ApiE
     if message.state == ShipmentState::Preparing {
         error = error.field("/state", "is not one that a carrier says");
     }
-    if !(2000..=9999).contains(&message.happened_at.year()) {
+    let happened_at = message
+        .happened_at
+        .checked_to_offset(time::UtcOffset::UTC)
+        .filter(|at| (2000..=9999).contains(&at.year()));
+    if happened_at.is_none() {
         error = error.field("/happened_at", "must be of this millennium");
     }
-    if !error.fields.is_empty() {
+    let Some(happened_at) = happened_at.filter(|_| error.fields.is_empty()) else {
         return Err(error);
-    }
+    };
     Ok(NewCarrierEvent {
         carrier: carrier.to_owned(),
         event_id: message.id,
@@ -100,7 +104,7 @@ fn check(carrier: &str, message: CarrierMessage) -> Result<NewCarrierEvent, ApiE
             .filter(|character| !character.is_control())
             .take(255)
             .collect(),
-        happened_at: message.happened_at.to_offset(time::UtcOffset::UTC),
+        happened_at,
     })
 }
 
@@ -202,6 +206,23 @@ mod tests {
             Some("https://t.example/?n=A%201%2F2&l=en")
         );
         assert_eq!(link(&settings, "post", "1"), None);
+    }
+
+    #[test]
+    fn an_event_beyond_what_can_be_kept_is_refused() {
+        let event = |happened_at: &str| {
+            let message = serde_json::json!({
+                "id": "1",
+                "tracking_number": "A 1",
+                "state": "delivered",
+                "happened_at": happened_at,
+            });
+            check("post", serde_json::from_value(message).unwrap())
+        };
+        assert!(event("9999-12-31T23:59:59Z").is_ok());
+        for beyond in ["9999-12-31T23:59:59-01:00", "1999-12-31T00:00:00Z"] {
+            assert_eq!(event(beyond).unwrap_err().fields[0].field, "/happened_at");
+        }
     }
 
     #[test]

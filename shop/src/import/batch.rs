@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sqlx::MySqlConnection;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-use crate::catalog::index::reindex;
+use crate::catalog::index::{clock_from, reindex};
 use crate::catalog::model::{Currency, Locale};
 use crate::catalog::tree::{PlaceCategoryError, place_category};
 use crate::edge::tags::{SlugKind, Tag, TagSet};
@@ -16,8 +16,8 @@ use super::counters::Counters;
 use super::diff::{Context, Effect, compare};
 use super::problem::{Problem, ProblemKind};
 use super::record::ProductRecord;
-use super::store;
 use super::value::slug_of;
+use super::{store, store_category};
 
 /// A purge of more tags than this costs the edges more than forgetting everything.
 const TAGS_PER_PURGE: usize = 2_000;
@@ -104,7 +104,29 @@ pub async fn write_batch(
     let mut tree = CategoryTree::load(connection, settings).await?;
     let mut changes = Changes::default();
     let mut sku_users: HashMap<&str, &str> = HashMap::new();
+    let mut described: HashMap<i64, &ProductRecord> = HashMap::new();
     for record in &records {
+        let product = current.products.get(&record.slug);
+        if let Some(product) = product
+            && let Some(first) = described.insert(product.id, record)
+        {
+            described.insert(product.id, first);
+            outcome.counters.products_refused += 1;
+            outcome.problems.push(
+                Problem::new(
+                    record.line,
+                    ProblemKind::DuplicateSlug,
+                    format!(
+                        "line {} names the same product, by its slug {}",
+                        first.line, first.slug
+                    ),
+                    "leave out the rows with the former slug",
+                )
+                .with_product(&record.slug)
+                .with_field("slug", &record.slug),
+            );
+            continue;
+        }
         let clash = record.variants.iter().find_map(|variant| {
             let user = *sku_users
                 .entry(variant.sku.as_str())
@@ -126,9 +148,8 @@ pub async fn write_batch(
             continue;
         }
         // A product that will be refused must not leave new categories behind.
-        let known = current.products.contains_key(&record.slug);
         let category_ids = match &record.categories {
-            Some(paths) if known || !record.supplement => Some(tree.ids(paths)),
+            Some(paths) if product.is_some() || !record.supplement => Some(tree.ids(paths)),
             Some(_) | None => None,
         };
         let context = Context {
@@ -225,7 +246,7 @@ async fn announce(
         connection,
         &settings.currencies,
         &settings.locales,
-        now,
+        clock_from(now),
         &ids,
     )
     .await?;
@@ -280,7 +301,7 @@ impl CategoryTree {
         settings: &ShopSettings,
     ) -> Result<Self, sqlx::Error> {
         let locale = settings.first_locale().to_owned();
-        let rows = store::categories(connection, &locale).await?;
+        let rows = store_category::categories(connection, &locale).await?;
         let mut tree = Self {
             by_name: HashMap::new(),
             slugs: HashSet::new(),
@@ -290,11 +311,14 @@ impl CategoryTree {
             created: BTreeSet::new(),
             locale,
         };
-        for (id, parent, slug, name) in rows {
-            let name = name.unwrap_or_else(|| slug.clone());
-            tree.by_name
-                .entry((parent, name.to_lowercase()))
-                .or_insert(id);
+        for (id, parent, slug, name, archived) in rows {
+            // What is archived is shown to nobody: a path that leads there means another category. Its address stays taken.
+            if !archived {
+                let name = name.unwrap_or_else(|| slug.clone());
+                tree.by_name
+                    .entry((parent, name.to_lowercase()))
+                    .or_insert(id);
+            }
             *tree.children.entry(parent).or_insert(0) += 1;
             tree.slugs.insert(slug.clone());
             tree.slug_of.insert(id, slug);
@@ -380,7 +404,7 @@ impl CategoryTree {
             let parent = category
                 .parent
                 .map(|parent| ids.get(&parent).copied().unwrap_or(parent));
-            let id = store::category_insert(
+            let id = store_category::category_insert(
                 connection,
                 parent,
                 &category.slug,

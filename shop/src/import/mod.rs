@@ -24,6 +24,7 @@ pub mod shopify;
 pub mod spree;
 pub mod state;
 pub mod store;
+pub mod store_category;
 pub mod store_job;
 pub mod text;
 pub mod translations;

@@ -365,6 +365,19 @@ impl ProductRecord {
             self.tax_category.as_deref(),
             64,
         );
+        if let Some(featured) = self.featured
+            && i32::try_from(featured).is_err()
+        {
+            problems.push(
+                Problem::new(
+                    self.line,
+                    ProblemKind::BadNumber,
+                    "too large",
+                    "write a number from -2147483648 to 2147483647",
+                )
+                .with_field("featured", &featured.to_string()),
+            );
+        }
         for tag in self.tags.iter().flatten() {
             check_length(problems, self.line, "tags", Some(tag), 190);
         }

@@ -13,6 +13,7 @@ use super::state::{
     Current, CurrentMedia, CurrentOption, CurrentProduct, CurrentStock, CurrentText,
     CurrentVariant, LivePrice,
 };
+use super::store_category::{CATEGORIES, CATEGORIES_OF, CATEGORY_INSERT, CATEGORY_TEXT_INSERT};
 use crate::stock::store_columns::stock_columns;
 use crate::stock::store_rows;
 
@@ -48,9 +49,6 @@ STRAIGHT_JOIN media AS m ON m.hash = j.hash";
 const TEXTS: &str = "SELECT t.product_id, t.locale, t.name, t.description, t.seo_title, t.seo_description \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_translation AS t ON t.product_id = j.id";
 
-const CATEGORIES_OF: &str = "SELECT c.product_id, c.category_id \
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_category AS c ON c.product_id = j.id";
-
 const TAGS: &str = "SELECT t.product_id, t.tag \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN product_tag AS t ON t.product_id = j.id";
 
@@ -84,13 +82,6 @@ FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS j STRAIGHT_JOIN produ
 LEFT JOIN variant AS v ON v.id = m.variant_id ORDER BY m.product_id, m.position";
 
 const BRANDS: &str = "SELECT name, slug FROM brand ORDER BY id";
-
-const CATEGORIES: &str = "SELECT c.id, c.parent_id, c.slug, t.name FROM category AS c \
-LEFT JOIN category_translation AS t ON t.category_id = c.id AND t.locale = ? ORDER BY c.id";
-
-const CATEGORY_INSERT: &str = "INSERT INTO category (parent_id, slug, position) VALUES (?, ?, ?)";
-
-const CATEGORY_TEXT_INSERT: &str = "INSERT INTO category_translation (category_id, locale, name, description) VALUES (?, ?, ?, '')";
 
 const BRAND_INSERT: &str = "INSERT INTO brand (slug, name) SELECT j.slug, j.name \
 FROM JSON_TABLE(?, '$[*]' COLUMNS (slug VARCHAR(190) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_bin PATH '$.slug' ERROR ON ERROR, \
@@ -326,6 +317,22 @@ async fn complete(
     if !ids.is_empty() {
         details(connection, &mut current, &ids, &id_list).await?;
         variants(connection, &mut current, &ids, &id_list, now).await?;
+    }
+    // A product that is asked for by a former slug as well was completed under one of the two.
+    let others: Vec<String> = current
+        .products
+        .iter()
+        .filter(|(slug, product)| ids.get(&product.id) != Some(slug))
+        .map(|(slug, _)| slug.clone())
+        .collect();
+    for slug in others {
+        let id = current.products.get(&slug).map(|product| product.id);
+        let complete = id
+            .and_then(|id| current.products.get(ids.get(&id)?))
+            .cloned();
+        current
+            .products
+            .extend(complete.map(|product| (slug, product)));
     }
     Ok(current)
 }
@@ -656,49 +663,6 @@ pub async fn brands(
 ) -> Result<BTreeMap<String, String>, sqlx::Error> {
     let rows: Vec<(String, String)> = sqlx::query_as(BRANDS).fetch_all(connection).await?;
     Ok(rows.into_iter().collect())
-}
-
-/// (id, parent, slug, name in a locale) of all categories.
-///
-/// # Errors
-/// Those of the database.
-pub async fn categories(
-    connection: &mut MySqlConnection,
-    locale: &str,
-) -> Result<Vec<(i64, Option<i64>, String, Option<String>)>, sqlx::Error> {
-    sqlx::query_as(CATEGORIES)
-        .bind(locale)
-        .fetch_all(connection)
-        .await
-}
-
-/// Adds a category. Its place in the closure is the caller's to make.
-///
-/// # Errors
-/// Those of the database.
-pub async fn category_insert(
-    connection: &mut MySqlConnection,
-    parent: Option<i64>,
-    slug: &str,
-    position: i64,
-    locale: &str,
-    name: &str,
-) -> Result<i64, sqlx::Error> {
-    let done = sqlx::query(CATEGORY_INSERT)
-        .bind(parent)
-        .bind(slug)
-        .bind(position)
-        .execute(&mut *connection)
-        .await?;
-    let id = i64::try_from(done.last_insert_id())
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    sqlx::query(CATEGORY_TEXT_INSERT)
-        .bind(id)
-        .bind(locale)
-        .bind(name)
-        .execute(connection)
-        .await?;
-    Ok(id)
 }
 
 #[derive(Serialize)]

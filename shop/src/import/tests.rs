@@ -440,6 +440,30 @@ fn each_kind_of_damage_is_named_and_costs_one_product() {
 }
 
 #[test]
+fn a_place_among_the_featured_is_one_that_can_be_kept() {
+    for (text, featured) in [
+        (
+            "slug,name:en,featured\na,A,2147483648\nb,B,-2147483648\n",
+            i64::from(i32::MIN),
+        ),
+        (
+            "{\"slug\":\"a\",\"featured\":-2147483649,\"texts\":{\"en\":{\"name\":\"A\"}}}\n\
+             {\"slug\":\"b\",\"featured\":2147483647,\"texts\":{\"en\":{\"name\":\"B\"}}}\n",
+            i64::from(i32::MAX),
+        ),
+    ] {
+        let (good, bad) = read(text, Format::Panono);
+        assert!(
+            bad.iter()
+                .any(|problem| problem.kind == ProblemKind::BadNumber && *problem.product == *"a"),
+            "{bad:?}"
+        );
+        let kept = good.iter().find(|record| record.slug == "b");
+        assert_eq!(kept.and_then(|record| record.featured), Some(featured));
+    }
+}
+
+#[test]
 fn a_damaged_row_takes_nothing_away_from_its_neighbours() {
     let text =
         "slug,name:en,sku,price:USD\na,A,A-1,1.00\na,,A-2,1.00,x\nb,B,B-1,1.00\nc,C,C-1,1.00\n";

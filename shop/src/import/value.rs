@@ -13,6 +13,9 @@ const LARGEST_AMOUNT: i128 = 1_000_000_000_000;
 /// Largest number of units in stock, grams or millimetres that is believed.
 const LARGEST_COUNT: i128 = 1_000_000_000_000;
 
+/// Years that a `DATETIME` of the database has.
+const KEPT_YEARS: std::ops::RangeInclusive<i32> = 1000..=9999;
+
 /// Decimals of a currency, or `None` for what is not one.
 #[must_use]
 pub fn currency_decimals(code: &str) -> Option<u32> {
@@ -362,32 +365,38 @@ fn measure(
 /// A point in time, in UTC. Takes RFC 3339, `2026-12-31`, `2026-12-31 23:59[:59]`; without an offset it is UTC.
 ///
 /// # Errors
-/// What is not a date.
+/// What is not a date, or not one that the database keeps.
 pub fn instant(text: &str, place: Place<'_>) -> Result<PrimitiveDateTime, Problem> {
-    let trimmed = text.trim();
-    if let Ok(stamp) = OffsetDateTime::parse(trimmed, &Rfc3339) {
-        let utc = stamp.to_offset(UtcOffset::UTC);
-        return Ok(microseconds(PrimitiveDateTime::new(utc.date(), utc.time())));
+    parsed(text.trim())
+        .filter(|stamp| KEPT_YEARS.contains(&stamp.year()))
+        .map(microseconds)
+        .ok_or_else(|| {
+            place.problem(
+                ProblemKind::BadDate,
+                text,
+                "not a date",
+                "write it as 2026-12-31 or 2026-12-31T23:59:00Z",
+            )
+        })
+}
+
+fn parsed(text: &str) -> Option<PrimitiveDateTime> {
+    if let Ok(stamp) = OffsetDateTime::parse(text, &Rfc3339) {
+        let utc = stamp.checked_to_offset(UtcOffset::UTC)?;
+        return Some(PrimitiveDateTime::new(utc.date(), utc.time()));
     }
     let minutes = format_description!("[year]-[month]-[day] [hour]:[minute]");
     let seconds = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let fraction = format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond]");
-    let plain = trimmed.replacen('T', " ", 1);
+    let plain = text.replacen('T', " ", 1);
     for format in [minutes, seconds, fraction] {
         if let Ok(stamp) = PrimitiveDateTime::parse(&plain, format) {
-            return Ok(microseconds(stamp));
+            return Some(stamp);
         }
     }
     let day = format_description!("[year]-[month]-[day]");
-    if let Ok(date) = Date::parse(trimmed, day) {
-        return Ok(PrimitiveDateTime::new(date, Time::MIDNIGHT));
-    }
-    Err(place.problem(
-        ProblemKind::BadDate,
-        text,
-        "not a date",
-        "write it as 2026-12-31 or 2026-12-31T23:59:00Z",
-    ))
+    let date = Date::parse(text, day).ok()?;
+    Some(PrimitiveDateTime::new(date, Time::MIDNIGHT))
 }
 
 /// A date in Magento's and spreadsheets' `12/31/26` too.
@@ -405,7 +414,8 @@ pub fn american_instant(text: &str, place: Place<'_>) -> Result<PrimitiveDateTim
             .ok()
             .and_then(|month| time::Month::try_from(month).ok())
             .zip(u8::try_from(day).ok())
-            .and_then(|(month, day)| Date::from_calendar_date(i32::from(year), month, day).ok());
+            .and_then(|(month, day)| Date::from_calendar_date(i32::from(year), month, day).ok())
+            .filter(|date| KEPT_YEARS.contains(&date.year()));
         return match date {
             Some(date) => Ok(PrimitiveDateTime::new(date, Time::MIDNIGHT)),
             None => Err(place.problem(
@@ -568,6 +578,21 @@ mod tests {
             american_instant("13/45/26", AT).unwrap_err().kind,
             ProblemKind::BadDate
         );
+        // Beyond what can be kept, some of it only in UTC.
+        for text in [
+            "9999-12-31T23:59:59-01:00",
+            "1000-01-01T00:00:00+01:00",
+            "0000-01-01T00:00:00Z",
+            "0999-12-31",
+            "1/1/999",
+        ] {
+            assert_eq!(
+                american_instant(text, AT).unwrap_err().kind,
+                ProblemKind::BadDate,
+                "{text}"
+            );
+        }
+        assert!(instant("9999-12-31T23:59:59Z", AT).is_ok());
     }
 
     #[test]

@@ -11,7 +11,7 @@ pub mod store;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -114,14 +114,41 @@ impl Backend {
 }
 
 /// One lock for each derived picture that is being made.
-type Flights = HashMap<(MediaHash, Preset), Arc<tokio::sync::Mutex<()>>>;
+type Flights = Mutex<HashMap<(MediaHash, Preset), Arc<tokio::sync::Mutex<()>>>>;
+
+/// Somebody who waits for a derived picture or makes it, until he goes away, with the picture or without.
+struct Flight<'a> {
+    flights: &'a Flights,
+    key: (MediaHash, Preset),
+    lock: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl<'a> Flight<'a> {
+    fn join(flights: &'a Flights, hash: &MediaHash, preset: Preset) -> Self {
+        let key = (hash.clone(), preset);
+        let mut under_way = flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = Arc::clone(under_way.entry(key.clone()).or_default());
+        drop(under_way);
+        Self { flights, key, lock }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut under_way = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last to leave takes the entry away: the map is as large as the number of pictures being made.
+        if Arc::strong_count(&self.lock) == 2 {
+            under_way.remove(&self.key);
+        }
+    }
+}
 
 /// Where pictures are. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MediaStore {
     backend: Arc<Backend>,
     decoders: Arc<Semaphore>,
-    flights: Arc<Mutex<Flights>>,
+    flights: Arc<Flights>,
 }
 
 impl MediaStore {
@@ -192,22 +219,9 @@ impl MediaStore {
         if let Some(picture) = self.derived(hash, preset).await? {
             return Ok(Some(picture));
         }
-        let flight = Arc::clone(self.flights().entry((hash.clone(), preset)).or_default());
-        let result = {
-            let _alone = flight.lock().await;
-            self.derive(hash, preset).await
-        };
-        drop(flight);
-        // The last to leave takes the entry away: the map is as large as the number of pictures being made.
-        let mut flights = self.flights();
-        let key = (hash.clone(), preset);
-        if flights
-            .get(&key)
-            .is_some_and(|flight| Arc::strong_count(flight) == 1)
-        {
-            flights.remove(&key);
-        }
-        result
+        let flight = Flight::join(&self.flights, hash, preset);
+        let _alone = flight.lock.lock().await;
+        self.derive(hash, preset).await
     }
 
     async fn derive(
@@ -264,10 +278,6 @@ impl MediaStore {
         .await
         .map_err(|_| MediaError::Aborted)?
     }
-
-    fn flights(&self) -> MutexGuard<'_, Flights> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn credentials(variables: &BTreeMap<String, String>) -> Result<AwsCredentials, LocationError> {
@@ -282,4 +292,33 @@ fn credentials(variables: &BTreeMap<String, String>) -> Result<AwsCredentials, L
             .ok_or(LocationError::Credentials("AWS_SECRET_ACCESS_KEY"))?,
         session_token: value("AWS_SESSION_TOKEN"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_stops_waiting_for_a_picture_leaves_nothing_behind() {
+        let place = tempfile::tempdir().unwrap();
+        let location = format!("file://{}", place.path().display());
+        let store = MediaStore::open(&location, &BTreeMap::new()).await.unwrap();
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image::DynamicImage::new_rgb8(4, 4)
+            .write_to(&mut bytes, image::ImageFormat::Png)
+            .unwrap();
+        let info = store.put(bytes.into_inner().into()).await.unwrap();
+        let under_way = || store.flights.lock().unwrap().len();
+
+        let decoders = u32::try_from(DECODERS).unwrap();
+        let _all = store.decoders.acquire_many(decoders).await.unwrap();
+        let (asked, hash) = (store.clone(), info.hash.clone());
+        let waiting = tokio::spawn(async move { asked.variant(&hash, Preset::Card).await });
+        while under_way() == 0 {
+            tokio::task::yield_now().await;
+        }
+        waiting.abort();
+        assert!(waiting.await.unwrap_err().is_cancelled());
+        assert_eq!(under_way(), 0);
+    }
 }

@@ -40,12 +40,20 @@ impl MediaHash {
 
     pub(super) fn derived_key(&self, preset: Preset, format: Format) -> String {
         format!(
-            "derived/{}/{}.{}",
+            "{DERIVED}{}/{}.{}",
             self.0,
             preset.name(),
             format.extension()
         )
     }
+}
+
+/// What the keys of derived pictures begin with.
+const DERIVED: &str = "derived/";
+
+/// Whether a key is that of a picture that can be made again.
+pub(super) fn is_derived(key: &str) -> bool {
+    key.starts_with(DERIVED)
 }
 
 impl fmt::Display for MediaHash {

@@ -7,7 +7,7 @@ use reqwest::{Client, Response, StatusCode};
 use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
 use url::Url;
 
-use super::model::{Format, MAXIMUM_BYTES};
+use super::model::{Format, MAXIMUM_BYTES, is_derived};
 use super::{LocationError, MediaError};
 use crate::outbound::http_client;
 use crate::outbound::sigv4::AwsCredentials;
@@ -40,10 +40,24 @@ impl std::fmt::Debug for S3 {
     }
 }
 
-/// Why an attempt failed, and whether another may do better.
+/// Why an attempt failed.
 struct Failed {
     detail: String,
+    /// Whether another attempt may do better.
     again: bool,
+    /// Whether the keys are good, and do not allow this.
+    denied: bool,
+}
+
+impl Failed {
+    /// What another attempt would not change.
+    fn for_good(detail: impl Into<String>) -> Self {
+        Self {
+            detail: detail.into(),
+            again: false,
+            denied: false,
+        }
+    }
 }
 
 impl S3 {
@@ -87,7 +101,15 @@ impl S3 {
 
     pub(super) async fn read(&self, key: &str) -> Result<Option<Bytes>, MediaError> {
         let object = format!("{}{key}", self.prefix);
-        self.retried("read", key, || self.get(&object)).await
+        self.retried("read", key, || async {
+            match self.get(&object).await {
+                // Whoever may not list a bucket is not told that an object is missing. A derived picture mostly is, and is made then;
+                // where it is really denied, so is the original.
+                Err(failed) if failed.denied && is_derived(key) => Ok(None),
+                answer => answer,
+            }
+        })
+        .await
     }
 
     pub(super) async fn write(
@@ -115,10 +137,7 @@ impl S3 {
         while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > MAXIMUM_BYTES {
-                return Err(Failed {
-                    detail: "the object is larger than any picture".to_owned(),
-                    again: false,
-                });
+                return Err(Failed::for_good("the object is larger than any picture"));
             }
         }
         Ok(Some(Bytes::from(bytes)))
@@ -145,10 +164,10 @@ impl S3 {
     }
 
     fn keys(&self) -> Result<Credentials, Failed> {
-        let keys = self.credentials.read().map_err(|error| Failed {
-            detail: error.to_string(),
-            again: false,
-        })?;
+        let keys = self
+            .credentials
+            .read()
+            .map_err(|error| Failed::for_good(error.to_string()))?;
         Ok(match keys.session_token {
             Some(token) => Credentials::new_with_token(keys.access_key, keys.secret_key, token),
             None => Credentials::new(keys.access_key, keys.secret_key),
@@ -165,7 +184,7 @@ impl S3 {
         loop {
             match attempt().await {
                 Ok(value) => return Ok(value),
-                Err(Failed { detail, again }) => {
+                Err(Failed { detail, again, .. }) => {
                     failures += 1;
                     if !again || failures >= ATTEMPTS {
                         return Err(MediaError::Objects {
@@ -197,6 +216,7 @@ fn unanswered(error: reqwest::Error) -> Failed {
     Failed {
         detail: format!("{error}{cause}"),
         again: true,
+        denied: false,
     }
 }
 
@@ -210,6 +230,7 @@ async fn refused(mut response: Response) -> Failed {
         .collect();
     let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
     Failed {
+        denied: status == StatusCode::FORBIDDEN && text.contains("<Code>AccessDenied</Code>"),
         detail: format!("status {status}: {text}"),
         again,
     }

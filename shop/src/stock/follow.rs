@@ -117,10 +117,14 @@ impl Follow {
                 let (job, variants, claim) = (job.clone(), variants.clone(), claim.clone());
                 Box::pin(async move {
                     let products = store_rows::products(connection, &variants).await?;
-                    let now = OffsetDateTime::now_utc();
-                    let reindexed =
-                        index::reindex(connection, &job.currencies, &job.locales, now, &products)
-                            .await?;
+                    let reindexed = index::reindex(
+                        connection,
+                        &job.currencies,
+                        &job.locales,
+                        OffsetDateTime::now_utc,
+                        &products,
+                    )
+                    .await?;
                     let tags: TagSet = products
                         .iter()
                         .map(|id| Tag::product(*id))

@@ -9,7 +9,7 @@ mod listing;
 mod query;
 
 pub use listing::{Cursor, ListingPage, ListingQuery, ListingRules, Parsed, Sort};
-pub(crate) use query::{Pair, currency, decode_value, pairs};
+pub(crate) use query::{Pair, currency, decode_value, join_sorted, pairs};
 pub use query::{PlainQuery, QueryProblem};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

@@ -36,12 +36,18 @@ impl Health {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Whether the process is about to end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     /// Why the process is not ready, if it is not. Browsing needs no primary, so losing it does not take the shop away.
     ///
     /// # Errors
     /// A word for the probe's log.
     pub fn ready(&self) -> Result<(), &'static str> {
-        if self.draining.load(Ordering::Relaxed) {
+        if self.is_draining() {
             Err("draining")
         } else if !self.db.is_readable() {
             Err("no database member answers")

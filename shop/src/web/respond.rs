@@ -135,14 +135,14 @@ pub fn respond(served: &Served, conditions: Conditions<'_>) -> HttpResponse {
         headers.insert(name.clone(), value.clone());
     }
     if let Some((lifetime, text)) = &prepared.edge {
-        let text = if served.behind || served.source == Source::Stale {
-            value(lifetime.uncertain().value())
-        } else if page.draft.valid_until.is_some() {
-            value(
-                lifetime
-                    .until(page.draft.valid_until, OffsetDateTime::now_utc())
-                    .value(),
-            )
+        let is_uncertain = served.behind || served.source == Source::Stale;
+        let text = if is_uncertain || page.draft.valid_until.is_some() {
+            let lifetime = lifetime.until(page.draft.valid_until, OffsetDateTime::now_utc());
+            value(if is_uncertain {
+                lifetime.uncertain().value()
+            } else {
+                lifetime.value()
+            })
         } else {
             text.clone()
         };
@@ -206,7 +206,50 @@ fn matches(condition: &HeaderValue, etag: &HeaderValue) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
+    use crate::cache::Draft;
+    use crate::edge::tags::TagSet;
+
+    fn lifetime(behind: bool, valid_until: Option<OffsetDateTime>) -> String {
+        let draft = Draft {
+            status: 200,
+            content_type: "text/html; charset=utf-8",
+            body: bytes::Bytes::from_static(b"<p>"),
+            tags: TagSet::new(),
+            lifetime: LifetimeClass::Content,
+            valid_until,
+            location: None,
+            link: None,
+        };
+        let served = Served {
+            page: Arc::new(Page::new(draft, 1)),
+            source: Source::Memory,
+            sequence: 1,
+            behind,
+        };
+        let conditions = Conditions {
+            method: &Method::GET,
+            accept_encoding: None,
+            if_none_match: None,
+            lifetime_field: LifetimeField::CdnCacheControl,
+        };
+        let response = respond(&served, conditions);
+        let field = response.headers().get(CDN_CACHE_CONTROL);
+        field.unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn no_edge_shows_an_answer_past_its_next_change_however_uncertain_it_is() {
+        let soon = Some(OffsetDateTime::now_utc() + Duration::from_secs(600));
+        let lasting = lifetime(true, None);
+        assert_eq!(lasting, "max-age=1, stale-if-error=86400");
+        assert_eq!(lifetime(true, soon), "max-age=1");
+        let certain = lifetime(false, soon);
+        assert!(!certain.contains("stale"), "{certain}");
+    }
 
     #[test]
     fn conditions_compare_weakly_and_one_by_one() {

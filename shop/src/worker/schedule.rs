@@ -15,7 +15,18 @@ use crate::outbox::{PurgeKind, enqueue_purge};
 
 use super::store;
 
-const JOB: &str = "transitions";
+/// Each change is looked at twice: when it is due; and again a minute later, since a transaction that was open at that moment
+/// may have brought it, or derived without it, too late for the first look.
+const LOOKS: [Look; 2] = [
+    Look {
+        job: "transitions",
+        behind: Duration::ZERO,
+    },
+    Look {
+        job: "transitions-again",
+        behind: Duration::from_secs(60),
+    },
+];
 /// Products handled in one transaction.
 const BATCH: u32 = 200;
 /// How often due changes are looked for.
@@ -26,6 +37,14 @@ const RECOUNT_BATCH: u32 = 50;
 /// Categories with more products than this keep their facet counts in a table.
 pub const FACET_THRESHOLD: i64 = 20_000;
 
+/// A look at what is due, with progress of its own.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    job: &'static str,
+    /// How long after its moment a change is looked at.
+    behind: Duration,
+}
+
 /// The job.
 #[derive(Debug, Clone)]
 pub struct Schedule {
@@ -35,6 +54,12 @@ pub struct Schedule {
     pub currencies: Vec<Currency>,
     /// Locales of the shop, the default first.
     pub locales: Vec<Locale>,
+}
+
+impl Look {
+    const fn is_first(self) -> bool {
+        self.behind.is_zero()
+    }
 }
 
 impl Schedule {
@@ -63,53 +88,72 @@ impl Schedule {
         }
     }
 
-    /// Applies everything that is due until `now`. Answers how many products it concerned.
+    /// Applies everything that is due until `now`. Answers how many products it concerned for the first time.
     ///
     /// # Errors
     /// Those of the database; what was applied before stays applied.
     pub async fn round(&self, now: OffsetDateTime) -> Result<usize, DbError> {
-        let mut after = 0;
         let mut total = 0;
-        loop {
-            let job = self.clone();
-            let handled = self
-                .db
-                .transaction(move |connection| {
-                    let job = job.clone();
-                    Box::pin(async move { job.batch(connection, now, after).await })
-                })
-                .await?;
-            total += handled.len();
-            match handled.last() {
-                Some(last) if handled.len() >= BATCH as usize => after = *last,
-                _ => return Ok(total),
+        for look in LOOKS {
+            let mut after = 0;
+            loop {
+                let job = self.clone();
+                let handled = self
+                    .db
+                    .transaction(move |connection| {
+                        let job = job.clone();
+                        Box::pin(async move { job.batch(connection, look, now, after).await })
+                    })
+                    .await?;
+                if look.is_first() {
+                    total += handled.len();
+                }
+                match handled.last() {
+                    Some(last) if handled.len() >= BATCH as usize => after = *last,
+                    _ => break,
+                }
             }
         }
+        Ok(total)
     }
 
     async fn batch(
         &self,
         connection: &mut sqlx::MySqlConnection,
+        look: Look,
         now: OffsetDateTime,
         after: i64,
     ) -> Result<Vec<i64>, DbError> {
-        let since = store::lock(connection, JOB, now).await?;
-        if since >= now {
+        let until = now - look.behind;
+        let since = store::lock(connection, look.job, until).await?;
+        if since >= until {
             return Ok(Vec::new());
         }
-        let products = index::due_transitions(connection, since, now, after, BATCH).await?;
+        let products = index::due_transitions(connection, since, until, after, BATCH).await?;
         if !products.is_empty() {
-            let reindexed =
-                index::reindex(connection, &self.currencies, &self.locales, now, &products).await?;
-            let tags: TagSet = products
-                .iter()
-                .map(|id| Tag::product(*id))
+            let reindexed = index::reindex(
+                connection,
+                &self.currencies,
+                &self.locales,
+                index::clock_from(now),
+                &products,
+            )
+            .await?;
+            // A product's own page may change where nothing that is derived does. Who brought a change late purged that himself.
+            let changed: Vec<i64> = if look.is_first() {
+                products.clone()
+            } else {
+                reindexed.products.iter().copied().collect()
+            };
+            let tags: TagSet = changed
+                .into_iter()
+                .map(Tag::product)
                 .chain(reindexed.categories().into_iter().map(Tag::category))
                 .collect();
             enqueue_purge(connection, &tags, PurgeKind::Soft).await?;
         }
         if products.len() < BATCH as usize {
-            store::advance(connection, JOB, now).await?;
+            store::advance(connection, look.job, until).await?;
         }
         Ok(products)
     }

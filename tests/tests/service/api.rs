@@ -5,10 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use panono_shop::admin::store_token;
 use panono_shop::admin::token::Scope;
+use panono_shop::catalog::index::recount_due_categories;
 use panono_shop::db::migrate;
 use panono_tests::http;
 use panono_tests::mysql::TestDatabase;
 use panono_tests::shop::{Environment, Shop};
+use panono_tests::wait::wait_until;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -269,6 +271,20 @@ async fn a_program_reads_the_catalogue() -> Result<()> {
             {"sku": "SKU-red", "availability": "low", "available": 3},
         ])
     );
+
+    // The menu and its categories are kept as they were read; what their tiles count is read for each page.
+    let home = async |query: &str| {
+        let address = format!("{}/en{query}", client.shop.url());
+        let answer = http::client().get(address).send().await?;
+        let tags = answer.headers()["surrogate-key"].to_str()?.to_owned();
+        anyhow::Ok((tags, answer.text().await?))
+    };
+    let (tags, page) = home("").await?;
+    assert!(tags.split(' ').any(|tag| tag == category_tag), "{tags}");
+    assert!(!page.contains("tile-count"), "{page}");
+    recount_due_categories(&mut database.connect().await?, i64::MAX, 100).await?;
+    let (_, page) = home("?currency=EUR").await?;
+    assert!(page.contains("tile-count"), "{page}");
     Ok(())
 }
 
@@ -376,7 +392,10 @@ async fn what_is_not_there_moved_or_wrong_is_said_so() -> Result<()> {
 #[tokio::test]
 async fn an_edge_that_knows_one_field_is_told_there() -> Result<()> {
     let database = TestDatabase::shared().await?;
-    let settings = [("PANONO_EDGE_LIFETIME", "s-maxage")];
+    let settings = [
+        ("PANONO_EDGE_LIFETIME", "s-maxage"),
+        ("PANONO_DRAIN", "600"),
+    ];
     let client = Client::start_with(&database, &settings).await?;
     let reply = client.get("catalog/categories").await?.expect(200);
     let told = reply.header("cache-control");
@@ -385,5 +404,29 @@ async fn an_edge_that_knows_one_field_is_told_there() -> Result<()> {
     assert_eq!(reply.header("cdn-cache-control"), "");
     let reply = client.get("catalog/products/nothing").await?.expect(404);
     assert!(reply.header("cache-control").contains("s-maxage=30"));
+
+    // Asked to end, it tells edges to send nothing more, and serves what they send until they know.
+    let limit = Duration::from_secs(60);
+    let probe = async || {
+        let address = format!("{}/healthz", client.shop.url());
+        let answer = http::client().get(address).send().await?;
+        let stored = answer.headers()["cache-control"].to_str()?.to_owned();
+        anyhow::Ok((answer.status().as_u16(), stored))
+    };
+    assert_eq!(probe().await?, (200, "private, no-store".to_owned()));
+    let seen = async {
+        wait_until("the process to be drained", limit, async || {
+            let (status, stored) = probe().await?;
+            anyhow::ensure!((status, stored.as_str()) == (503, "private, no-store"));
+            Ok(())
+        })
+        .await?;
+        client.get("config").await?.expect(200);
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        ended = client.shop.process().terminate(limit * 2) => anyhow::bail!("it ended: {ended:?}"),
+        seen = seen => seen?,
+    }
     Ok(())
 }

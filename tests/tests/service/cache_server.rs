@@ -199,6 +199,15 @@ async fn a_cache_server_that_remembers_the_past_shows_nobody_the_old_price() -> 
 async fn many_who_ask_for_one_page_cause_one_reading_of_it() -> Result<()> {
     let database = TestDatabase::shared().await?;
     let scene = Scene::new(&database).await?;
+    // What cannot be made leaves no lock behind, for which whoever asks next would wait.
+    let impossible = format!("{}/en/search?after=AAAA1&q=mug", scene.stack.shops[0].url());
+    assert_eq!(scene.client.get(&impossible).send().await?.status(), 400);
+    let mut valkey = scene.stack.valkey.connect().await?;
+    let locks: Vec<String> = redis::cmd("KEYS")
+        .arg("*#lock")
+        .query_async(&mut valkey)
+        .await?;
+    assert!(locks.is_empty(), "{locks:?}");
     // A process that waits long for another one makes the page itself, so on a busy machine there may be one for each.
     for _ in 0..20 {
         let path = scene.another();

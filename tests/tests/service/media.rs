@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::Result;
@@ -168,6 +168,8 @@ async fn places_that_are_none_are_refused_with_what_to_write() -> Result<()> {
 struct Objects {
     service: FakeService,
     failing: Arc<AtomicUsize>,
+    /// Whether who asks may not list the bucket, and so is not told what is missing.
+    hides: Arc<AtomicBool>,
 }
 
 impl Objects {
@@ -175,6 +177,8 @@ impl Objects {
         let kept: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::default();
         let failing = Arc::new(AtomicUsize::new(0));
         let failures = Arc::clone(&failing);
+        let hides = Arc::new(AtomicBool::new(false));
+        let hidden = Arc::clone(&hides);
         let service = FakeService::start(move |request| {
             if failures
                 .try_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
@@ -196,13 +200,20 @@ impl Objects {
                 }
                 "GET" => match kept.get(&path) {
                     Some(bytes) => Reply::new(200, bytes.clone()),
+                    None if hidden.load(Ordering::SeqCst) => {
+                        Reply::new(403, "<Error><Code>AccessDenied</Code></Error>")
+                    }
                     None => Reply::new(404, "<Error><Code>NoSuchKey</Code></Error>"),
                 },
                 _ => Reply::new(405, ""),
             }
         })
         .await;
-        Self { service, failing }
+        Self {
+            service,
+            failing,
+            hides,
+        }
     }
 
     async fn open(&self, secret: &str) -> MediaStore {
@@ -301,6 +312,14 @@ async fn a_bucket_keeps_pictures_and_each_size_is_made_once() -> Result<()> {
         .filter(|one| one.method == "PUT" && one.target.contains("/derived/"))
         .count();
     assert_eq!(puts, 1);
+
+    // Keys that may read and write, and not list, are told of nothing that it is missing.
+    objects.hides.store(true, Ordering::SeqCst);
+    let made = store.variant(&info.hash, Preset::Thumb).await?;
+    assert!(made.is_some());
+    let unknown = MediaHash::parse(&"00".repeat(32)).unwrap();
+    let error = store.get(&unknown).await.unwrap_err().to_string();
+    assert!(error.contains("AccessDenied"), "{error}");
     Ok(())
 }
 

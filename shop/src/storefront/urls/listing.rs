@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::money::{Currency, Money};
 use super::encode_component;
-use super::query::{QueryProblem, currency, decode_value, pairs};
+use super::query::{QueryProblem, currency, decode_value, join_sorted, pairs};
 
 /// Most attributes that can be filtered by at once.
 const MAX_FILTERED_ATTRIBUTES: usize = 8;
@@ -208,7 +208,7 @@ impl ListingQuery {
         if let Some(sort) = self.sort.filter(|sort| *sort != page.default_sort()) {
             parts.push(format!("sort={}", sort.name()));
         }
-        parts.join("&")
+        join_sorted(parts)
     }
 
     /// Whether something narrows the listing.

@@ -71,6 +71,13 @@ pub(crate) fn pairs(query: &str) -> Result<Vec<Pair<'_>>, Vec<QueryProblem>> {
     Ok(found)
 }
 
+/// Puts parameters together in the one order of canonical addresses: that of their bytes, value and all, in which `f.size2=`
+/// comes before `f.size=`. The edge sorts queries by the same rule before it asks, so any other order would be redirected for ever.
+pub(crate) fn join_sorted(mut parts: Vec<String>) -> String {
+    parts.sort_unstable();
+    parts.join("&")
+}
+
 /// Decodes one component of a form, or nothing when it is not text.
 pub(super) fn decode(raw: &str) -> Option<String> {
     let spaced = raw.replace('+', " ");

@@ -20,6 +20,7 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::error::{ApiError, Code, chain};
+use super::ops::Health;
 use super::request_id;
 use super::respond::{Conditions, respond};
 use crate::cache::page::{LifetimeClass, Page};
@@ -60,6 +61,8 @@ pub struct Public {
     pub lifetime_field: LifetimeField,
     /// The categories in the header of each page.
     pub menu: menu::Menu,
+    /// Whether the process is about to end.
+    pub health: Arc<Health>,
 }
 
 /// Serves every request that no private scope took.
@@ -68,9 +71,7 @@ pub async fn entry(request: HttpRequest, public: web::Data<Public>) -> HttpRespo
     let target = request.uri().path_and_query();
     let target = target.map_or("/", |target| target.as_str());
     if target == "/healthz" {
-        return HttpResponse::Ok()
-            .insert_header((header::CACHE_CONTROL, crate::edge::headers::PRIVATE))
-            .body("ok\n");
+        return health(&public.health);
     }
     if let Err(error) = acceptable(&request, target, &public.hosts) {
         return refuse(&request, &public, None, &error);
@@ -105,6 +106,20 @@ pub async fn entry(request: HttpRequest, public: web::Data<Public>) -> HttpRespo
         "answered"
     );
     response
+}
+
+/// What edges probe. They are to send nothing more to a process that is about to end: when it has closed its port, a POST under way
+/// to it is lost. Whatever they send until they have noticed is served. A database that is away is no reason to leave: others
+/// have the same one.
+fn health(health: &Health) -> HttpResponse {
+    let (status, text) = if health.is_draining() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else {
+        (StatusCode::OK, "ok\n")
+    };
+    HttpResponse::build(status)
+        .insert_header((header::CACHE_CONTROL, crate::edge::headers::PRIVATE))
+        .body(text)
 }
 
 async fn answer(

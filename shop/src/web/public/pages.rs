@@ -210,7 +210,8 @@ impl Making<'_> {
         Ok(shown_cards(&items, &mut self.tags, self.now))
     }
 
-    /// Tiles of categories, each with a picture of what is in it.
+    /// Tiles of categories, each with a picture of what is in it. Their counts are read for them: those of the menu are as old as
+    /// the menu.
     async fn tiles<'c>(
         &mut self,
         categories: impl Iterator<Item = &'c CategoryLink>,
@@ -218,6 +219,8 @@ impl Making<'_> {
     ) -> Result<Vec<CategoryTile>, BuildError> {
         let categories: Vec<&CategoryLink> = categories.take(12).collect();
         let ids: Vec<i64> = categories.iter().map(|category| category.id).collect();
+        self.tags.extend(ids.iter().copied().map(Tag::category));
+        let counts = store_category::category_counts(self.connection, &ids).await?;
         let mut pictures =
             store_category::category_pictures(self.connection, &ids, currency).await?;
         Ok(categories
@@ -226,8 +229,9 @@ impl Making<'_> {
                 slug: category.slug.as_str().to_owned(),
                 name: category.name.clone(),
                 picture: pictures.remove(&category.id).as_ref().map(cards::picture),
-                count: u64::try_from(category.product_count)
-                    .ok()
+                count: counts
+                    .get(&category.id)
+                    .and_then(|count| u64::try_from(*count).ok())
                     .filter(|count| *count > 0),
             })
             .collect())

@@ -115,7 +115,10 @@ async fn an_attribute_is_changed_and_translated() -> Result<()> {
     assert_ne!(translated.tag(), made.tag());
     assert_eq!(
         staff.purges().await?,
-        [purge("soft", [Tag::all(), Tag::product(product)])]
+        [purge(
+            "soft",
+            [Tag::all(), Tag::category(0), Tag::product(product)]
+        )]
     );
     let found = "SELECT COUNT(*) FROM search_word WHERE locale = 'de' AND body LIKE '%Stahl%'";
     assert_eq!(

@@ -36,7 +36,7 @@ pub struct Catalogue {
     pub connection: MySqlConnection,
     pub locales: Vec<Locale>,
     pub currencies: Vec<Currency>,
-    _database: TestDatabase<'static>,
+    pub database: TestDatabase<'static>,
 }
 
 /// A product to insert. Its price is in euro.
@@ -91,7 +91,7 @@ impl Catalogue {
             connection,
             locales: vec![locale("en"), locale("de"), locale("zh")],
             currencies: vec![euro(), "JPY".parse().unwrap()],
-            _database: database,
+            database,
         }
     }
 
@@ -270,7 +270,7 @@ impl Catalogue {
             &mut transaction,
             &self.currencies,
             &self.locales,
-            now,
+            || now,
             products,
         )
         .await

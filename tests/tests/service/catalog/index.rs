@@ -1,5 +1,16 @@
-use panono_shop::catalog::index::{WHOLE_CATALOGUE, due_transitions, recount_due_categories};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use panono_shop::catalog::index::{
+    WHOLE_CATALOGUE, due_transitions, recount_due_categories, reindex,
+};
 use panono_shop::catalog::model::AvailabilityBand;
+use panono_shop::db::{Arrangement, DatabaseConfig, Db, PoolSize};
+use panono_shop::worker::schedule::Schedule;
+use panono_tests::wait::wait_until;
+use sqlx::Connection;
+use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
+use time::OffsetDateTime;
 
 use super::fixture::{Catalogue, NOW, Product, counts, days, filters, listing, slugs};
 
@@ -56,6 +67,16 @@ async fn deriving_writes_what_differs_and_tells_what_changed() {
         ),
         (3, 0, 0)
     );
+
+    // By another name it is found by other searches, which belong to the whole catalogue.
+    shop.execute(
+        "UPDATE product_translation SET name = 'Wader' WHERE product_id = ?",
+        &[boot.product],
+    )
+    .await;
+    let renamed = shop.reindex(&[boot.product]).await;
+    assert_eq!(renamed.products, [boot.product].into());
+    assert_eq!(renamed.categories(), [WHOLE_CATALOGUE].into());
 
     // Stock that gets low changes the card and no order; stock that runs out does.
     shop.execute(
@@ -189,6 +210,116 @@ async fn periods_of_prices_and_publications_begin_and_end() {
             "day {day}"
         );
     }
+}
+
+#[tokio::test]
+async fn what_took_effect_while_a_change_waited_is_derived_by_it() {
+    let shop = &mut Catalogue::new().await;
+    let mug = shop.product(&Product::default()).await;
+    shop.price(mug.variant, 700, NOW + days(1), None).await;
+    let mut holder = shop.database.connect().await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("SELECT id FROM product WHERE id = ? FOR UPDATE")
+        .bind(mug.product)
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let mine: i64 = sqlx::query_scalar("SELECT CAST(CONNECTION_ID() AS SIGNED)")
+        .fetch_one(&mut shop.connection)
+        .await
+        .unwrap();
+
+    let day = AtomicI64::new(0);
+    let products = [mug.product];
+    let deriving = async {
+        let mut transaction = shop.connection.begin().await.unwrap();
+        let clock = || NOW + days(day.load(Ordering::SeqCst));
+        reindex(
+            &mut transaction,
+            &shop.currencies,
+            &shop.locales,
+            clock,
+            &products,
+        )
+        .await
+        .unwrap();
+        transaction.commit().await.unwrap();
+    };
+    let releasing = async {
+        let waits = "SELECT COUNT(*) > 0 FROM performance_schema.data_lock_waits waits \
+            JOIN performance_schema.threads ON threads.thread_id = waits.requesting_thread_id \
+            WHERE threads.processlist_id = ?";
+        wait_until("the change to wait", Duration::from_secs(60), async || {
+            sqlx::query_scalar::<_, bool>(waits)
+                .bind(mine)
+                .fetch_one(&mut *held)
+                .await
+                .is_ok_and(|waits| waits)
+        })
+        .await
+        .unwrap();
+        day.store(1, Ordering::SeqCst);
+        held.commit().await.unwrap();
+    };
+    tokio::join!(deriving, releasing);
+    let card = shop.list(&listing(WHOLE_CATALOGUE)).await.items.remove(0);
+    assert_eq!(card.price.minor, 700);
+}
+
+#[tokio::test]
+async fn a_scheduled_change_that_was_committed_late_takes_effect() {
+    let shop = &mut Catalogue::new().await;
+    let mug = shop.product(&Product::default()).await;
+    let cup = shop
+        .product(&Product {
+            slug: "cup",
+            ..Product::default()
+        })
+        .await;
+    let url = shop.database.writer_url().await.unwrap();
+    let options: MySqlConnectOptions = url.parse().unwrap();
+    let schedule = Schedule {
+        db: Db::start(DatabaseConfig {
+            arrangement: Arrangement::Fixed,
+            members: vec![options.ssl_mode(MySqlSslMode::Disabled)],
+            pool: PoolSize {
+                min: 1,
+                max: 2,
+                acquire: Duration::from_secs(10),
+            },
+            write_deadline: Duration::from_secs(60),
+            read_only: false,
+        }),
+        currencies: shop.currencies.clone(),
+        locales: shop.locales.clone(),
+    };
+    let now = OffsetDateTime::now_utc().max(NOW);
+    let minutes = |minutes: i64| now + time::Duration::minutes(minutes);
+    assert_eq!(schedule.round(now).await.unwrap(), 0);
+
+    // The job has passed the moment at which this price begins, and has not seen it. The other one it sees in time.
+    let seconds = time::Duration::seconds(1);
+    shop.price(mug.variant, 700, now - seconds, None).await;
+    shop.price(cup.variant, 800, now + seconds, None).await;
+    assert_eq!(schedule.round(minutes(2)).await.unwrap(), 1);
+    let prices: Vec<i64> = {
+        let page = shop.list(&listing(WHOLE_CATALOGUE)).await;
+        page.items.iter().map(|card| card.price.minor).collect()
+    };
+    assert_eq!(prices, [700, 800]);
+
+    // Looking again at what has taken effect writes and purges nothing.
+    shop.price(cup.variant, 900, minutes(3), None).await;
+    assert_eq!(schedule.round(minutes(4)).await.unwrap(), 1);
+    let mut purges = async || {
+        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM outbox")
+            .fetch_one(&mut shop.connection)
+            .await
+            .unwrap()
+    };
+    let before = purges().await;
+    assert_eq!(schedule.round(minutes(9)).await.unwrap(), 0);
+    assert_eq!(purges().await, before);
 }
 
 #[tokio::test]

@@ -358,6 +358,11 @@ async fn queries_are_sorted_and_lose_what_only_advertisers_read() -> Result<()> 
         ("/c/lamps?gclidx=1", "/c/lamps?gclidx=1"),
         ("/c/lamps?a=utm_source=x", "/c/lamps?a=utm_source=x"),
         ("/c/lamps?a=1&a=0", "/c/lamps?a=0&a=1"),
+        // Whole parameters are compared, as the shop does: a dash and digits come before the equals sign.
+        (
+            "/c/lamps?f.size=1&f.size2=2&f.color=red&f.color-family=warm",
+            "/c/lamps?f.color-family=warm&f.color=red&f.size2=2&f.size=1",
+        ),
     ] {
         assert_eq!(edge.get(target).await?.text(), canonical, "{target}");
     }

@@ -152,10 +152,8 @@ impl Parts {
         self.with("limit", &limit.to_string())
     }
 
-    fn print(mut self) -> String {
-        let name = |part: &String| part.split('=').next().unwrap_or_default().to_owned();
-        self.0.sort_by_key(name);
-        self.0.join("&")
+    fn print(self) -> String {
+        urls::join_sorted(self.0)
     }
 }
 

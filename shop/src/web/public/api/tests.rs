@@ -117,6 +117,12 @@ fn one_answer_has_one_address() {
             None,
         ),
         ("?f.a=1&f.b=2&max_price=20&min_price=10&sort=newest", None),
+        // Sorted as an edge sorts: a dash and digits come before the equals sign.
+        ("?f.color-family=warm&f.color=red&f.size2=2&f.size=1", None),
+        (
+            "?f.color=red&f.color-family=warm",
+            Some("?f.color-family=warm&f.color=red"),
+        ),
         ("?q=mug", None),
         (
             "?limit=24&in_stock=false&sort=featured&currency=USD",
