@@ -173,6 +173,11 @@ pub(crate) fn resources(given: Option<&Resources>, cpu: &str, memory_mib: u64) -
         .memory
         .or_else(|| limits.memory.clone())
         .unwrap_or_else(|| format!("{memory_mib}Mi"));
+    // Nothing may ask for more than its limit.
+    let cpu = requests
+        .cpu
+        .or_else(|| limits.cpu.clone())
+        .unwrap_or_else(|| cpu.to_owned());
     let mut most = Map::new();
     most.insert(
         "memory".to_owned(),
@@ -182,7 +187,7 @@ pub(crate) fn resources(given: Option<&Resources>, cpu: &str, memory_mib: u64) -
         most.insert("cpu".to_owned(), cpu.into());
     }
     json!({
-        "requests": {"cpu": requests.cpu.unwrap_or_else(|| cpu.to_owned()), "memory": memory},
+        "requests": {"cpu": cpu, "memory": memory},
         "limits": most,
     })
 }
@@ -195,5 +200,33 @@ pub(crate) fn mebibytes(size: &str) -> u64 {
         Some("Gi") => number.saturating_mul(1024),
         Some("Ki") => number / 1024,
         _ => number,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use panono_crds::Resources;
+    use serde_json::{Value, json};
+
+    use super::resources;
+
+    #[test]
+    fn nothing_asks_for_more_than_its_limit() {
+        let resources = |given: Value| {
+            let given: Resources = serde_json::from_value(given).unwrap();
+            resources(Some(&given), "200m", 448)
+        };
+        assert_eq!(
+            resources(json!({})),
+            json!({"requests": {"cpu": "200m", "memory": "448Mi"}, "limits": {"memory": "448Mi"}})
+        );
+        assert_eq!(
+            resources(json!({"limits": {"cpu": "100m", "memory": "64Mi"}})),
+            json!({"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}})
+        );
+        assert_eq!(
+            resources(json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2"}})),
+            json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
+        );
     }
 }
