@@ -4,7 +4,7 @@
 //! A backup runs in the server's image, because a clone needs the server's own version; the program comes from the operator's image
 //! by an init container. What is wanted now, and not by the schedule, runs as a Job with the same pod.
 
-use panono_crds::{AccessMode, Backup, BackupBucket, Component, ManagedDatabase, Mode};
+use panono_crds::{AccessMode, Backup, Component, ManagedDatabase, Mode};
 use panono_crds::{Resources, RestorePoint};
 use serde_json::{Value, json};
 
@@ -439,25 +439,6 @@ pub(crate) fn add_archiver(plan: &Plan<'_>, pod: &mut Pod) {
     }));
 }
 
-/// Ports of the target, for network policies; nothing for a volume.
-pub(crate) fn target_ports(bucket: Option<&BackupBucket>) -> Vec<u16> {
-    let Some(bucket) = bucket else {
-        return Vec::new();
-    };
-    let mut ports = vec![443, 80, 9000];
-    // One that the address names, as …?endpoint=http://host:port.
-    let named = bucket
-        .url
-        .split_once("endpoint=")
-        .map(|(_, rest)| rest.split(['&', '#']).next().unwrap_or(rest))
-        .and_then(|endpoint| endpoint.trim_end_matches('/').rsplit_once(':'))
-        .and_then(|(_, port)| port.parse().ok());
-    if let Some(port) = named.filter(|port| !ports.contains(port)) {
-        ports.push(port);
-    }
-    ports
-}
-
 /// What a server alone runs at each start, so that the account is as it should be.
 pub fn initial_statements(password: &str) -> String {
     format!(
@@ -470,25 +451,7 @@ pub fn initial_statements(password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use panono_crds::BackupBucket;
-
-    use super::{doubled, target_ports};
-
-    #[test]
-    fn a_port_that_the_bucket_names_is_let_through() {
-        let ports = |url: &str| {
-            target_ports(Some(&BackupBucket {
-                url: url.to_owned(),
-                secret_name: "s".to_owned(),
-            }))
-        };
-        assert_eq!(ports("s3://b/p?region=eu-central-1"), [443, 80, 9000]);
-        assert_eq!(
-            ports("s3://b?endpoint=http://minio.infra:9001/&region=x"),
-            [443, 80, 9000, 9001]
-        );
-        assert_eq!(ports("s3://b?endpoint=https://host"), [443, 80, 9000]);
-    }
+    use super::doubled;
 
     #[test]
     fn there_is_room_for_all_data_twice() {
