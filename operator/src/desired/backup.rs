@@ -8,7 +8,7 @@ use panono_crds::{AccessMode, Backup, Component, ManagedDatabase, Mode};
 use panono_crds::{Resources, RestorePoint};
 use serde_json::{Value, json};
 
-use super::pod::{self, Pod, mount, mount_read_only, variable};
+use super::pod::{self, Beside, Pod, mount, mount_read_only, variable};
 use super::{Plan, group};
 use crate::object::{Kind, Object, insert};
 
@@ -187,7 +187,6 @@ fn image(plan: &Plan<'_>, backup: &Backup) -> String {
 }
 
 fn job(plan: &Plan<'_>, backup: &Backup, managed: &ManagedDatabase, work: &Work) -> Value {
-    let owner = &plan.shop.owner;
     let pull = plan.shop.spec.release.pull_policy;
     let mut pod = Pod::new(PART, None, UID);
     pod.restart_policy = "Never";
@@ -255,21 +254,13 @@ fn job(plan: &Plan<'_>, backup: &Backup, managed: &ManagedDatabase, work: &Work)
     }));
     pod.scratch("panono", "256Mi");
     pod.scratch("tmp", "2Gi");
-    let mut template = pod.template(plan);
     let together = backup
         .volume
         .as_ref()
         .is_some_and(|volume| volume.access_mode == AccessMode::ReadWriteOnce);
-    if together && let Some(spec) = template.get_mut("spec") {
+    if together {
         // The database archives onto the same volume.
-        insert(
-            spec,
-            "affinity",
-            json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{
-                "topologyKey": "kubernetes.io/hostname",
-                "labelSelector": {"matchLabels": owner.selector("database")},
-            }]}}),
-        );
+        pod.beside = Beside::Always(plan.shop.owner.selector("database"));
     }
     json!({
         "backoffLimit": 2,
@@ -284,7 +275,7 @@ fn job(plan: &Plan<'_>, backup: &Backup, managed: &ManagedDatabase, work: &Work)
                 "values": [crate::backup::command::BAD_BACKUP],
             },
         }]},
-        "template": template,
+        "template": pod.template(plan),
     })
 }
 

@@ -9,6 +9,14 @@ use crate::object::insert;
 /// The user that our own programs run as.
 pub(crate) const USER: u32 = 10_001;
 
+/// Pods on whose node a pod runs, by their labels: both mount a volume that one node at a time can mount.
+pub(crate) enum Beside {
+    Nobody,
+    Always(Map<String, Value>),
+    /// Where there is room, since those pods may be gone for ever.
+    Best(Map<String, Value>),
+}
+
 /// A pod template.
 pub(crate) struct Pod {
     pub(crate) part: &'static str,
@@ -16,6 +24,7 @@ pub(crate) struct Pod {
     pub(crate) user: u32,
     pub(crate) grace_seconds: u32,
     pub(crate) spread: Spread,
+    pub(crate) beside: Beside,
     /// Changes when something changes that pods read at their start only.
     pub(crate) annotations: Map<String, Value>,
     pub(crate) init_containers: Vec<Value>,
@@ -35,6 +44,7 @@ impl Pod {
             user,
             grace_seconds: 30,
             spread: Spread::None,
+            beside: Beside::Nobody,
             annotations: Map::new(),
             init_containers: Vec::new(),
             containers: Vec::new(),
@@ -125,6 +135,19 @@ impl Pod {
                 })
                 .collect();
             fields.insert("topologySpreadConstraints".to_owned(), constraints.into());
+        }
+        let node = |labels: Map<String, Value>| json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}});
+        let affinity = match self.beside {
+            Beside::Nobody => None,
+            Beside::Always(labels) => {
+                Some(json!({"requiredDuringSchedulingIgnoredDuringExecution": [node(labels)]}))
+            }
+            Beside::Best(labels) => Some(json!({
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": node(labels)}],
+            })),
+        };
+        if let Some(affinity) = affinity {
+            fields.insert("affinity".to_owned(), json!({"podAffinity": affinity}));
         }
         let mut metadata = json!({"labels": owner.labels(self.part)});
         if !annotations.is_empty() {

@@ -1,4 +1,5 @@
 mod group;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
