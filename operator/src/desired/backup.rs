@@ -160,7 +160,7 @@ pub fn job_now(
     let mut object = plan
         .shop
         .owner
-        .kept_object(Kind::Job, name.to_owned(), PART, spec);
+        .object(Kind::Job, name.to_owned(), PART, spec);
     let (kind, record, uid) = record;
     if let Some(metadata) = object.body.get_mut("metadata") {
         insert(

@@ -1,8 +1,8 @@
-//! Volumes that one node at a time can mount.
+//! Volumes: where what mounts them runs, and what becomes of them.
 
 use serde_json::{Value, json};
 
-use super::{external, full, settled, smallest, templates};
+use super::{external, full, grouped, settled, smallest, templates};
 use crate::object::{Kind, Object};
 
 /// What is said of nodes in the pods of a workload.
@@ -66,4 +66,25 @@ fn what_reads_backups_is_where_they_are_written() {
             {"weight": 100, "podAffinityTerm": node("old", "database")},
         ]}})
     );
+}
+
+/// What has no owner stays when its Shop goes, and Argo CD takes it for none of its own. The rest goes with the Shop.
+#[test]
+fn what_is_kept_is_nobody_elses_to_delete() {
+    for spec in [smallest(), full(), grouped()] {
+        for object in settled(&spec) {
+            let metadata = &object.body["metadata"];
+            let kept = metadata.get("ownerReferences").is_none();
+            assert!(!kept || crate::apply::holds_data(object.key.kind));
+            let instance = metadata["labels"].get("app.kubernetes.io/instance");
+            assert_eq!(instance.is_none(), kept, "{}", object.key);
+            let options = &metadata["annotations"]["argocd.argoproj.io/sync-options"];
+            assert_eq!(
+                options == "Prune=false,Delete=false",
+                kept,
+                "{}",
+                object.key
+            );
+        }
+    }
 }
