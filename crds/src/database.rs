@@ -42,8 +42,6 @@ impl Database {
         .message("an even number of members survives no more losses than one less: give 1, 3, 5, 7 or 9"),
     validation = Rule::new("(self.members == 1) == (oldSelf.members == 1)")
         .message("one server cannot become a group, nor a group one server: make another Shop and bring the data there"),
-    validation = Rule::new("self.members > 1 || self.storage.size == oldSelf.storage.size")
-        .message("the volume of a database cannot be changed: make another Shop and bring the data there"),
     validation = Rule::new("!has(self.group) || self.members > 1")
         .message("database.managed.group is about groups: give three members or more"),
     validation = Rule::new("has(self.restore) == has(oldSelf.restore) && (!has(self.restore) || self.restore == oldSelf.restore)")
@@ -160,7 +158,7 @@ pub enum Divergence {
 #[x_kube(validation = Rule::new("quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
     .message("the volume of a database can grow and not shrink: make another Shop and bring the data there"))]
 pub struct Storage {
-    /// Its size, such as `20Gi`. Volumes of a group grow with it, where the storage class allows that.
+    /// Its size, such as `20Gi`. It can be made larger where the storage class allows that (`allowVolumeExpansion`).
     #[serde(default = "defaults::database_size")]
     #[schemars(regex(pattern = "^[1-9][0-9]{0,6}(Mi|Gi|Ti)$"))]
     pub size: String,

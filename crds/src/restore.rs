@@ -34,7 +34,9 @@ pub struct DatabaseRestore {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RestoreVolume {
-    /// Its claim, in the Shop's namespace: `NAME-backups` of the Shop that was.
+    /// Its claim, in the Shop's namespace: `NAME-backups` of the Shop that was. One that is `ReadWriteOnce` is read from the node on which
+    /// the database of that Shop has it mounted; if there is no room, it is waited for until that Shop is hibernated or deleted. The
+    /// members of a group read it from several nodes.
     #[schemars(length(min = 1, max = 253))]
     pub claim_name: String,
 }

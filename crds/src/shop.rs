@@ -246,7 +246,8 @@ pub struct MediaVolume {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub class_name: Option<String>,
-    /// `ReadWriteMany`, or `ReadWriteOnce`, with which all web processes run on the same node.
+    /// `ReadWriteMany`, or `ReadWriteOnce`, with which all web processes run on the same node: `web.spread` does not count, and when that
+    /// node is drained or lost, all of them are away until they run on another.
     #[serde(default)]
     pub access_mode: AccessMode,
 }

@@ -37,7 +37,7 @@ pub struct Web {
     #[serde(default = "defaults::drain")]
     #[schemars(range(min = 0, max = 600))]
     pub drain_seconds: u32,
-    /// Over what the processes are spread.
+    /// Over what the processes are spread, where `media` can be used from several nodes.
     #[serde(default)]
     pub spread: Spread,
 }

@@ -12,7 +12,7 @@ use crate::live::{Live, live};
 use crate::metrics::Metrics;
 use crate::names::{MANAGED_BY, Owner, SHOP_LABEL};
 use crate::object::{Kind, Object, ObjectKey, ShopKey};
-use crate::ownership::made_by_us;
+use crate::ownership::{is_of_another_shop, made_by_us};
 
 /// The manager that holds `replicas` between us and an autoscaler.
 const HANDOVER: &str = "panono-operator-handover";
@@ -128,7 +128,8 @@ async fn refuse_what_is_not_ours(target: Target<'_>, object: &Object) -> Result<
             .uid
             .as_ref()
             .is_some_and(|uid| known.owners.contains(uid));
-    if ours {
+    let uid = target.owner.uid.as_deref();
+    if ours && !is_of_another_shop(&found, &target.owner.name, uid) {
         Ok(())
     } else {
         Err(Failure::of(

@@ -107,12 +107,9 @@ fn secret(
     } else {
         owner.kept_object(Kind::Secret, name, "shop", content)
     };
-    let mut annotations = json!({GENERATION: generation.to_string()});
+    object.annotate(GENERATION, generation.to_string());
     if let Some(request) = request {
-        insert(&mut annotations, REQUEST, request);
-    }
-    if let Some(metadata) = object.body.get_mut("metadata") {
-        insert(metadata, "annotations", annotations);
+        object.annotate(REQUEST, request);
     }
     object
 }
@@ -259,16 +256,48 @@ async fn inherit(cluster: &Cluster, owner: &Owner, name: &str) -> Result<Value, 
 
 #[cfg(test)]
 mod tests {
-    use super::{KEYS, generate};
+    use serde_json::json;
+
+    use super::{KEYS, generate, secret};
     use crate::names::Owner;
+
+    fn owner() -> Owner {
+        Owner {
+            name: "demo".to_owned(),
+            namespace: "n".to_owned(),
+            uid: Some("u".to_owned()),
+        }
+    }
+
+    /// What is noted on a Secret takes nothing away that stands there.
+    #[test]
+    fn a_kept_secret_is_kept_from_its_first_moment() {
+        let notes = |owned| {
+            let secret = secret(&owner(), owned, 3, Some("request"));
+            secret.body["metadata"]["annotations"].clone()
+        };
+        let mut kept = notes(false);
+        let owned = notes(true);
+        assert_eq!(
+            owned,
+            json!({"panono.dev/generation": "3", "panono.dev/rotated-by": "request"})
+        );
+        let fields = kept.as_object_mut().unwrap();
+        assert_eq!(
+            fields.remove("argocd.argoproj.io/sync-options"),
+            Some(json!("Prune=false,Delete=false"))
+        );
+        assert!(
+            fields
+                .remove("argocd.argoproj.io/compare-options")
+                .is_some()
+        );
+        assert_eq!(kept, owned);
+    }
 
     #[test]
     fn passwords_differ_and_belong_together() {
-        let owner = Owner {
-            name: "demo".to_owned(),
-            namespace: "n".to_owned(),
-            uid: None,
-        };
+        let owner = owner();
         let (one, other) = (generate(&owner), generate(&owner));
         assert_eq!(one.keys().copied().collect::<Vec<_>>(), {
             let mut keys = KEYS.to_vec();

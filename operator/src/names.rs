@@ -3,13 +3,16 @@
 use panono_crds::{Component, DeletionPolicy, GROUP};
 use serde_json::{Map, Value, json};
 
-use crate::object::{Kind, Object, ObjectKey};
+use crate::object::{Kind, Object, insert};
 
 /// The label that all objects of the operator have, by which it watches them.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "panono-operator");
 
 /// The label that says to which Shop an object belongs.
 pub const SHOP_LABEL: &str = "panono.dev/shop";
+
+/// The label by which Argo CD may count objects among those of an Application of this name.
+const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
 
 /// The label that says of which component a pod is.
 pub const COMPONENT_LABEL: &str = "panono.dev/component";
@@ -59,10 +62,7 @@ impl Owner {
     pub fn labels(&self, part: &str) -> Map<String, Value> {
         let mut labels = self.selector(part);
         labels.insert("app.kubernetes.io/name".to_owned(), "panono-shop".into());
-        labels.insert(
-            "app.kubernetes.io/instance".to_owned(),
-            self.name.clone().into(),
-        );
+        labels.insert(INSTANCE_LABEL.to_owned(), self.name.clone().into());
         labels.insert("app.kubernetes.io/component".to_owned(), part.into());
         labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.into());
         labels
@@ -70,16 +70,15 @@ impl Owner {
 
     /// An object that goes with its Shop. `content` is what stands beside `metadata`.
     pub fn object(&self, kind: Kind, name: String, part: &str, content: Value) -> Object {
-        let mut object = self.kept_object(kind, name, part, content);
-        if let (Some(uid), Some(metadata)) = (
-            &self.uid,
-            object
-                .body
-                .get_mut("metadata")
-                .and_then(Value::as_object_mut),
-        ) {
-            metadata.insert(
-                "ownerReferences".to_owned(),
+        let mut metadata = json!({
+            "name": name,
+            "namespace": self.namespace,
+            "labels": self.labels(part),
+        });
+        if let Some(uid) = &self.uid {
+            insert(
+                &mut metadata,
+                "ownerReferences",
                 json!([{
                     "apiVersion": format!("{GROUP}/{}", panono_crds::VERSION),
                     "kind": "Shop",
@@ -89,7 +88,7 @@ impl Owner {
                 }]),
             );
         }
-        object
+        Object::new(kind, name, metadata, content)
     }
 
     /// An object that holds what cannot be made again: the policy says whether it goes with its Shop.
@@ -107,23 +106,20 @@ impl Owner {
         }
     }
 
-    /// An object that stays when its Shop goes.
+    /// An object that stays when its Shop goes. Argo CD, where an Application has the name of the Shop, must neither take it for what
+    /// is no longer in the repository nor delete it with the Application.
     pub fn kept_object(&self, kind: Kind, name: String, part: &str, content: Value) -> Object {
-        let mut body = json!({
-            "apiVersion": kind.api_version(),
-            "kind": kind.name(),
-            "metadata": {
-                "name": name,
-                "namespace": self.namespace,
-                "labels": self.labels(part),
+        let mut labels = self.labels(part);
+        labels.remove(INSTANCE_LABEL);
+        let metadata = json!({
+            "name": name,
+            "namespace": self.namespace,
+            "labels": labels,
+            "annotations": {
+                "argocd.argoproj.io/compare-options": "IgnoreExtraneous",
+                "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
             },
         });
-        if let (Value::Object(body), Value::Object(content)) = (&mut body, content) {
-            body.extend(content);
-        }
-        Object {
-            key: ObjectKey { kind, name },
-            body,
-        }
+        Object::new(kind, name, metadata, content)
     }
 }

@@ -1,7 +1,7 @@
 //! Objects as the operator makes them: JSON with a kind from a closed list and a name.
 
 use kube::core::{ApiResource, GroupVersionKind};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A row: variant, group, version, kind, plural, whether every cluster has it.
 macro_rules! kinds {
@@ -124,6 +124,34 @@ pub struct Object {
 }
 
 impl Object {
+    /// An object of `metadata` and what stands beside it.
+    pub fn new(kind: Kind, name: String, metadata: Value, content: Value) -> Self {
+        let mut body = json!({
+            "apiVersion": kind.api_version(),
+            "kind": kind.name(),
+            "metadata": metadata,
+        });
+        if let (Value::Object(body), Value::Object(content)) = (&mut body, content) {
+            body.extend(content);
+        }
+        Self {
+            key: ObjectKey { kind, name },
+            body,
+        }
+    }
+
+    /// Adds an annotation to those that there are.
+    pub fn annotate(&mut self, name: &str, text: impl Into<Value>) {
+        if let Some(metadata) = self.body.get_mut("metadata") {
+            if metadata.get("annotations").is_none() {
+                insert(metadata, "annotations", json!({}));
+            }
+            if let Some(annotations) = metadata.get_mut("annotations") {
+                insert(annotations, name, text);
+            }
+        }
+    }
+
     /// A digest of its text: equal objects have equal ones.
     pub fn digest(&self) -> u64 {
         digest(&self.body)

@@ -31,6 +31,22 @@ pub fn made_by_us(object: &DynamicObject) -> bool {
         .any(|manager| manager == FIELD_MANAGER || manager.starts_with("panono-operator-"))
 }
 
+/// Whether `object` goes with another Shop than that of this name and identity. Of two Shops `a` and `a-web` both have a Service `a-web`;
+/// what stays when its Shop goes has names that no two Shops have in common.
+pub fn is_of_another_shop(object: &DynamicObject, name: &str, uid: Option<&str>) -> bool {
+    let shops = object
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .filter(|owner| {
+            owner.kind == "Shop" && owner.api_version.split('/').next() == Some(panono_crds::GROUP)
+        });
+    let (own, others): (Vec<_>, Vec<_>) =
+        shops.partition(|owner| owner.name == name || Some(owner.uid.as_str()) == uid);
+    own.is_empty() && !others.is_empty()
+}
+
 /// Whether the field at `path` (such as `["f:spec", "f:replicas"]`) is ours.
 pub fn owns(object: &Value, path: &[&str]) -> bool {
     let mut at = ours(object);
@@ -106,7 +122,7 @@ fn element<'a>(value: &'a Value, step: &str) -> Option<&'a Value> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{fingerprint, owns};
+    use super::{fingerprint, is_of_another_shop, owns};
 
     fn deployment() -> Value {
         json!({
@@ -162,5 +178,26 @@ mod tests {
     fn ownership_of_one_field() {
         assert!(owns(&deployment(), &["f:metadata", "f:labels", "f:ours"]));
         assert!(!owns(&deployment(), &["f:spec", "f:replicas"]));
+    }
+
+    #[test]
+    fn what_goes_with_another_shop_is_not_ours() {
+        let owner = |kind: &str, name: &str, uid: &str| json!({"apiVersion": "panono.dev/v1alpha1", "kind": kind, "name": name, "uid": uid});
+        let foreign = |owners: Value| {
+            let object = json!({"metadata": {"name": "a-web", "ownerReferences": owners}});
+            is_of_another_shop(&serde_json::from_value(object).unwrap(), "a-web", Some("u"))
+        };
+        assert!(foreign(json!([owner("Shop", "a", "v")])));
+        assert!(!foreign(json!([])), "what is kept");
+        assert!(!foreign(json!([owner("Shop", "a-web", "u")])));
+        assert!(
+            !foreign(json!([owner("Shop", "a-web", "v")])),
+            "of a Shop of this name that was deleted"
+        );
+        assert!(
+            !foreign(json!([owner("Shop", "changed", "u")])),
+            "what somebody has changed"
+        );
+        assert!(!foreign(json!([owner("ShopBackup", "a", "v")])));
     }
 }

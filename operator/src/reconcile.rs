@@ -17,7 +17,7 @@ use crate::cluster::Cluster;
 use crate::credentials;
 use crate::database::carry_out::{Look, Outcome, look};
 use crate::database::evidence::ShopPods;
-use crate::database::secrets;
+use crate::database::{secrets, volume};
 use crate::desired::group;
 use crate::desired::{Stage, desired, migration_job_name};
 use crate::events::Events;
@@ -195,6 +195,9 @@ async fn bring(
             let image = stage.restore.image.take();
             stage.restore.image = image.or_else(|| Some(context.agent_image.clone()));
         }
+        if let Some(size) = volume::claim_size(&context.cluster, valid).await? {
+            stage.group.claim_size = Some(size);
+        }
         let keys = if valid.spec.database.is_group() {
             let keys = secrets::ensure(&context.cluster, &valid.owner, owned).await?;
             stage.group.passwords.get_or_insert(keys.passwords);
@@ -258,6 +261,10 @@ async fn bring(
         restoring =
             preserve::restoring::restoring(&context.cluster, valid, previous, &stage, &self::now())
                 .await?;
+        // Last, because a storage class that does not allow it keeps nothing else from being done.
+        if obstacle.is_none() {
+            obstacle = volume::grow(&context.cluster, valid).await.err();
+        }
     }
     // A decision is stored, at the version at which it was made, before anything else is.
     let mut version = shop.metadata.resource_version.clone();

@@ -94,6 +94,7 @@ pub async fn differences(
     let mut stage = Stage::settled(&valid);
     if let Some(status) = stored.as_ref().and_then(|stored| stored.status.as_ref()) {
         stage.restarts = status.restarts.clone();
+        stage.group = crate::database::stage(&valid, Some(status));
         if let Some(credentials) = &status.credentials {
             stage.credentials = credentials.generation;
         }
@@ -102,6 +103,9 @@ pub async fn differences(
     // The operator writes nothing for a Shop that is paused.
     if shop.spec.paused {
         return Ok(text);
+    }
+    if let Some(size) = crate::database::volume::claim_size(&cluster, &valid).await? {
+        stage.group.claim_size = Some(size);
     }
     let objects = desired(&valid, &stage);
     for object in &objects {

@@ -13,6 +13,7 @@ mod planned;
 mod record;
 mod rotation;
 pub mod secrets;
+pub mod volume;
 
 #[cfg(test)]
 mod cases;

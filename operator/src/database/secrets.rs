@@ -238,12 +238,8 @@ impl Store<'_> {
             self.owner
                 .kept_object(Kind::Secret, name.clone(), "database", content)
         };
-        let mut annotations = json!({});
         for (note, text) in notes {
-            insert(&mut annotations, note, text.clone());
-        }
-        if let Some(metadata) = object.body.get_mut("metadata") {
-            insert(metadata, "annotations", annotations);
+            object.annotate(note, text.clone());
         }
         appeared(&name, self.cluster.create(MANAGER, &object).await?)
     }

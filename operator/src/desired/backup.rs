@@ -4,11 +4,11 @@
 //! A backup runs in the server's image, because a clone needs the server's own version; the program comes from the operator's image
 //! by an init container. What is wanted now, and not by the schedule, runs as a Job with the same pod.
 
-use panono_crds::{AccessMode, Backup, BackupBucket, Component, ManagedDatabase, Mode};
+use panono_crds::{AccessMode, Backup, Component, ManagedDatabase, Mode};
 use panono_crds::{Resources, RestorePoint};
 use serde_json::{Value, json};
 
-use super::pod::{self, Pod, mount, mount_read_only, variable};
+use super::pod::{self, Beside, Pod, mount, mount_read_only, variable};
 use super::{Plan, group};
 use crate::object::{Kind, Object, insert};
 
@@ -160,7 +160,7 @@ pub fn job_now(
     let mut object = plan
         .shop
         .owner
-        .kept_object(Kind::Job, name.to_owned(), PART, spec);
+        .object(Kind::Job, name.to_owned(), PART, spec);
     let (kind, record, uid) = record;
     if let Some(metadata) = object.body.get_mut("metadata") {
         insert(
@@ -187,7 +187,6 @@ fn image(plan: &Plan<'_>, backup: &Backup) -> String {
 }
 
 fn job(plan: &Plan<'_>, backup: &Backup, managed: &ManagedDatabase, work: &Work) -> Value {
-    let owner = &plan.shop.owner;
     let pull = plan.shop.spec.release.pull_policy;
     let mut pod = Pod::new(PART, None, UID);
     pod.restart_policy = "Never";
@@ -255,21 +254,13 @@ fn job(plan: &Plan<'_>, backup: &Backup, managed: &ManagedDatabase, work: &Work)
     }));
     pod.scratch("panono", "256Mi");
     pod.scratch("tmp", "2Gi");
-    let mut template = pod.template(plan);
     let together = backup
         .volume
         .as_ref()
         .is_some_and(|volume| volume.access_mode == AccessMode::ReadWriteOnce);
-    if together && let Some(spec) = template.get_mut("spec") {
+    if together {
         // The database archives onto the same volume.
-        insert(
-            spec,
-            "affinity",
-            json!({"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{
-                "topologyKey": "kubernetes.io/hostname",
-                "labelSelector": {"matchLabels": owner.selector("database")},
-            }]}}),
-        );
+        pod.beside = Beside::Always(plan.shop.owner.selector("database"));
     }
     json!({
         "backoffLimit": 2,
@@ -284,7 +275,7 @@ fn job(plan: &Plan<'_>, backup: &Backup, managed: &ManagedDatabase, work: &Work)
                 "values": [crate::backup::command::BAD_BACKUP],
             },
         }]},
-        "template": template,
+        "template": pod.template(plan),
     })
 }
 
@@ -439,25 +430,6 @@ pub(crate) fn add_archiver(plan: &Plan<'_>, pod: &mut Pod) {
     }));
 }
 
-/// Ports of the target, for network policies; nothing for a volume.
-pub(crate) fn target_ports(bucket: Option<&BackupBucket>) -> Vec<u16> {
-    let Some(bucket) = bucket else {
-        return Vec::new();
-    };
-    let mut ports = vec![443, 80, 9000];
-    // One that the address names, as …?endpoint=http://host:port.
-    let named = bucket
-        .url
-        .split_once("endpoint=")
-        .map(|(_, rest)| rest.split(['&', '#']).next().unwrap_or(rest))
-        .and_then(|endpoint| endpoint.trim_end_matches('/').rsplit_once(':'))
-        .and_then(|(_, port)| port.parse().ok());
-    if let Some(port) = named.filter(|port| !ports.contains(port)) {
-        ports.push(port);
-    }
-    ports
-}
-
 /// What a server alone runs at each start, so that the account is as it should be.
 pub fn initial_statements(password: &str) -> String {
     format!(
@@ -470,25 +442,7 @@ pub fn initial_statements(password: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use panono_crds::BackupBucket;
-
-    use super::{doubled, target_ports};
-
-    #[test]
-    fn a_port_that_the_bucket_names_is_let_through() {
-        let ports = |url: &str| {
-            target_ports(Some(&BackupBucket {
-                url: url.to_owned(),
-                secret_name: "s".to_owned(),
-            }))
-        };
-        assert_eq!(ports("s3://b/p?region=eu-central-1"), [443, 80, 9000]);
-        assert_eq!(
-            ports("s3://b?endpoint=http://minio.infra:9001/&region=x"),
-            [443, 80, 9000, 9001]
-        );
-        assert_eq!(ports("s3://b?endpoint=https://host"), [443, 80, 9000]);
-    }
+    use super::doubled;
 
     #[test]
     fn there_is_room_for_all_data_twice() {

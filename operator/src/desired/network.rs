@@ -1,7 +1,8 @@
 //! Network policies: nothing but the arrows of the picture in docs/architecture.md.
 
-use panono_crds::NetworkPolicies;
+use panono_crds::{BackupBucket, NetworkPolicies};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::cache_watched::SENTINEL_PORT;
 use super::route::entrance;
@@ -65,14 +66,13 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
     } else {
         (Peer::Anybody, Vec::new())
     });
-    // Payment providers and buckets; those that are run beside the shop have ports of their own.
+    // Payment providers and buckets.
     web_to.push((
         Peer::Anybody,
-        if spec.media.bucket.is_some() {
-            vec![443, 80, 9000]
-        } else {
-            vec![443]
-        },
+        spec.media
+            .bucket
+            .as_ref()
+            .map_or_else(|| vec![443], |bucket| bucket_ports(&bucket.url)),
     ));
     let mut visitors = Vec::new();
     if spec.edge.managed.is_some() {
@@ -118,7 +118,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
         if let Some(backups) = &spec.backup {
             clients.push(Peer::Part(backup::PART));
             ends.push((vec![Peer::Anybody], backup::METRICS_PORT));
-            let ports = backup::target_ports(backups.bucket.as_ref());
+            let ports = target_ports(backups.bucket.as_ref());
             let mut to = vec![(Peer::Part("database"), vec![group::PORT])];
             if !ports.is_empty() {
                 // Buckets are anywhere.
@@ -133,7 +133,7 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
             .as_ref()
             .and_then(|managed| managed.restore.as_ref())
         {
-            let ports = backup::target_ports(restore.bucket.as_ref());
+            let ports = target_ports(restore.bucket.as_ref());
             if !ports.is_empty() {
                 outside.push((Peer::Anybody, ports));
             }
@@ -240,4 +240,48 @@ fn one(
         part,
         json!({"spec": spec}),
     )
+}
+
+/// The ports of a target of backups; none for a volume.
+fn target_ports(bucket: Option<&BackupBucket>) -> Vec<u16> {
+    bucket.map_or_else(Vec::new, |bucket| bucket_ports(&bucket.url))
+}
+
+/// The ports of a bucket: those that are usual, and the one that its address names, as `…?endpoint=http://host:port`.
+fn bucket_ports(url: &str) -> Vec<u16> {
+    let mut ports = vec![443, 80, 9000];
+    let named = Url::parse(url).ok().and_then(|url| {
+        let (_, endpoint) = url.query_pairs().find(|(name, _)| name == "endpoint")?;
+        Url::parse(&endpoint).ok()?.port()
+    });
+    if let Some(port) = named.filter(|port| !ports.contains(port)) {
+        ports.push(port);
+    }
+    ports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bucket_ports;
+
+    #[test]
+    fn a_port_that_the_bucket_names_is_let_through() {
+        for (url, named) in [
+            ("s3://b/p?region=eu-central-1", None),
+            ("s3://b?endpoint=https://host", None),
+            ("s3://b?endpoint=http://minio.infra:9000", None),
+            (
+                "s3://b?endpoint=http://minio.infra:9001/&region=x",
+                Some(9001),
+            ),
+            (
+                "s3://b/p?region=x&endpoint=https%3A%2F%2Fs3.example.com%3A8443%2Fpath",
+                Some(8443),
+            ),
+            ("s3://b?endpoint=http://[fd00::9]:9002", Some(9002)),
+        ] {
+            let wanted: Vec<u16> = [443, 80, 9000].into_iter().chain(named).collect();
+            assert_eq!(bucket_ports(url), wanted, "{url}");
+        }
+    }
 }

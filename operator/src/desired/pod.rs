@@ -9,6 +9,14 @@ use crate::object::insert;
 /// The user that our own programs run as.
 pub(crate) const USER: u32 = 10_001;
 
+/// Pods on whose node a pod runs, by their labels: both mount a volume that one node at a time can mount.
+pub(crate) enum Beside {
+    Nobody,
+    Always(Map<String, Value>),
+    /// Where there is room, since those pods may be gone for ever.
+    Best(Map<String, Value>),
+}
+
 /// A pod template.
 pub(crate) struct Pod {
     pub(crate) part: &'static str,
@@ -16,6 +24,7 @@ pub(crate) struct Pod {
     pub(crate) user: u32,
     pub(crate) grace_seconds: u32,
     pub(crate) spread: Spread,
+    pub(crate) beside: Beside,
     /// Changes when something changes that pods read at their start only.
     pub(crate) annotations: Map<String, Value>,
     pub(crate) init_containers: Vec<Value>,
@@ -35,6 +44,7 @@ impl Pod {
             user,
             grace_seconds: 30,
             spread: Spread::None,
+            beside: Beside::Nobody,
             annotations: Map::new(),
             init_containers: Vec::new(),
             containers: Vec::new(),
@@ -126,6 +136,19 @@ impl Pod {
                 .collect();
             fields.insert("topologySpreadConstraints".to_owned(), constraints.into());
         }
+        let node = |labels: Map<String, Value>| json!({"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": labels}});
+        let affinity = match self.beside {
+            Beside::Nobody => None,
+            Beside::Always(labels) => {
+                Some(json!({"requiredDuringSchedulingIgnoredDuringExecution": [node(labels)]}))
+            }
+            Beside::Best(labels) => Some(json!({
+                "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": node(labels)}],
+            })),
+        };
+        if let Some(affinity) = affinity {
+            fields.insert("affinity".to_owned(), json!({"podAffinity": affinity}));
+        }
         let mut metadata = json!({"labels": owner.labels(self.part)});
         if !annotations.is_empty() {
             insert(&mut metadata, "annotations", annotations);
@@ -173,6 +196,11 @@ pub(crate) fn resources(given: Option<&Resources>, cpu: &str, memory_mib: u64) -
         .memory
         .or_else(|| limits.memory.clone())
         .unwrap_or_else(|| format!("{memory_mib}Mi"));
+    // Nothing may ask for more than its limit.
+    let cpu = requests
+        .cpu
+        .or_else(|| limits.cpu.clone())
+        .unwrap_or_else(|| cpu.to_owned());
     let mut most = Map::new();
     most.insert(
         "memory".to_owned(),
@@ -182,7 +210,7 @@ pub(crate) fn resources(given: Option<&Resources>, cpu: &str, memory_mib: u64) -
         most.insert("cpu".to_owned(), cpu.into());
     }
     json!({
-        "requests": {"cpu": requests.cpu.unwrap_or_else(|| cpu.to_owned()), "memory": memory},
+        "requests": {"cpu": cpu, "memory": memory},
         "limits": most,
     })
 }
@@ -195,5 +223,33 @@ pub(crate) fn mebibytes(size: &str) -> u64 {
         Some("Gi") => number.saturating_mul(1024),
         Some("Ki") => number / 1024,
         _ => number,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use panono_crds::Resources;
+    use serde_json::{Value, json};
+
+    use super::resources;
+
+    #[test]
+    fn nothing_asks_for_more_than_its_limit() {
+        let resources = |given: Value| {
+            let given: Resources = serde_json::from_value(given).unwrap();
+            resources(Some(&given), "200m", 448)
+        };
+        assert_eq!(
+            resources(json!({})),
+            json!({"requests": {"cpu": "200m", "memory": "448Mi"}, "limits": {"memory": "448Mi"}})
+        );
+        assert_eq!(
+            resources(json!({"limits": {"cpu": "100m", "memory": "64Mi"}})),
+            json!({"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "100m", "memory": "64Mi"}})
+        );
+        assert_eq!(
+            resources(json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2"}})),
+            json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "1Gi"}})
+        );
     }
 }

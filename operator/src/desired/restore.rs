@@ -8,8 +8,9 @@
 use panono_crds::{DatabaseRestore, ManagedDatabase};
 use serde_json::{Value, json};
 
-use super::pod::{self, Pod, mount, mount_read_only, variable};
+use super::pod::{self, Beside, Pod, mount, mount_read_only, variable};
 use super::{Plan, backup};
+use crate::names::Owner;
 use crate::object::{Kind, Object};
 
 /// The container that restores, whose last words are its report.
@@ -113,6 +114,18 @@ pub(crate) fn add(plan: &Plan<'_>, pod: &mut Pod) {
     if let Some(volume) = &restore.volume {
         environment.push(variable("PANONO_BACKUP_TARGET", "file:///backups-restored"));
         mounts.push(mount_read_only("restore-backups", "/backups-restored"));
+        // The database of the shop that was may still archive onto it. Members of a group are on several nodes anyway.
+        if managed.members == 1
+            && let Some(name) = volume
+                .claim_name
+                .strip_suffix(&format!("-{}", backup::CLAIM))
+        {
+            let old = Owner {
+                name: name.to_owned(),
+                ..plan.shop.owner.clone()
+            };
+            pod.beside = Beside::Best(old.selector("database"));
+        }
         pod.volumes.push(json!({
             "name": "restore-backups",
             "persistentVolumeClaim": {"claimName": volume.claim_name, "readOnly": true},

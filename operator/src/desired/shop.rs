@@ -1,9 +1,13 @@
 //! The shop's own processes: the migration, web and workers, from the image of the release.
 
-use panono_crds::{AccessMode, Autoscaling, CloudflarePlan, Component, Edge, Mode, Spread, Tls};
+use panono_crds::{
+    AccessMode, Autoscaling, CloudflarePlan, Component, Edge, Mode, ShopSpec, Spread, Tls,
+};
 use serde_json::{Map, Value, json};
 
-use super::pod::{self, Pod, mebibytes, mount, mount_read_only, variable, variable_from_secret};
+use super::pod::{
+    self, Beside, Pod, mebibytes, mount, mount_read_only, variable, variable_from_secret,
+};
 use super::{CREDENTIALS, Plan, commerce, group, pod::USER};
 use crate::object::{Kind, Object, digest, insert, short};
 use crate::validate::ValidatedShop;
@@ -34,9 +38,12 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
                 "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
             }}),
         ),
-        disruption(plan, "web", web),
         disruption(plan, "worker", owner.component(Component::Worker)),
     ];
+    // Pods that can run on one node only go all at once when it is drained: what held one back would hold up the drain for ever.
+    if !on_one_node(spec) {
+        objects.push(disruption(plan, "web", web));
+    }
     if let Some(volume) = &spec.media.volume {
         let mut claim = json!({
             "accessModes": [match volume.access_mode {
@@ -70,6 +77,14 @@ pub(crate) fn objects(plan: &Plan<'_>) -> Vec<Object> {
         objects.push(worker_deployment(plan, image));
     }
     objects
+}
+
+/// Whether web processes share a volume that one node at a time can mount.
+fn on_one_node(spec: &ShopSpec) -> bool {
+    spec.media
+        .volume
+        .as_ref()
+        .is_some_and(|volume| volume.access_mode == AccessMode::ReadWriteOnce)
 }
 
 /// The name of the Job that brings the schema to the release of `shop`.
@@ -130,7 +145,11 @@ fn web_deployment(plan: &Plan<'_>, image: &str) -> Object {
     let spec = &plan.shop.spec;
     let web = &spec.web;
     let mut pod = Pod::new("web", Some(Component::Web), USER);
-    pod.spread = web.spread;
+    if on_one_node(spec) {
+        pod.beside = Beside::Always(owner.selector("web"));
+    } else {
+        pod.spread = web.spread;
+    }
     // Draining, requests under way (15 s), and a little.
     pod.grace_seconds = web.drain_seconds.saturating_add(30);
     credentials(plan, &mut pod);

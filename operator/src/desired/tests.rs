@@ -1,4 +1,5 @@
 mod group;
+mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -116,7 +117,7 @@ fn external() -> Value {
         "database": {"external": {"secretName": "db", "tls": "VerifyCA"}},
         "cache": {"external": {"secretName": "cache"}},
         "edge": {"cloudflare": {"zoneId": "z", "plan": "Business", "secretName": "cloudflare"}},
-        "media": {"bucket": {"url": "s3://b/p", "secretName": "bucket"}},
+        "media": {"bucket": {"url": "s3://b/p?endpoint=http://minio.infra:9001", "secretName": "bucket"}},
         "exposure": {"gateway": {"name": "public", "namespace": "infra", "sectionName": "https"}},
     })
 }

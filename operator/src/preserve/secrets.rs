@@ -109,26 +109,26 @@ async fn account(
         ("init.sql", STANDARD.encode(initial_statements(&password))),
         ("password", STANDARD.encode(&password)),
     ]);
-    let mut notes = json!({GENERATION: generation.to_string()});
-    if let Some(request) = request {
-        insert(&mut notes, REQUEST, request);
-    }
+    let notes = [
+        (GENERATION, Some(generation.to_string())),
+        (REQUEST, request.map(str::to_owned)),
+    ];
+    let notes = notes
+        .into_iter()
+        .filter_map(|(note, text)| Some((note, text?)));
     let Some(mut found) = found else {
         let content = json!({"type": "Opaque", "data": data});
         let policy = shop.spec.deletion_policy;
         let mut object = owner.data_object(policy, Kind::Secret, name.clone(), PART, content);
-        if let Some(metadata) = object.body.get_mut("metadata") {
-            insert(metadata, "annotations", notes);
+        for (note, text) in notes {
+            object.annotate(note, text);
         }
         appeared(&name, cluster.create(MANAGER, &object).await?)?;
         return Ok(generation);
     };
     insert(&mut found.data, "data", json!(data));
     let annotations = found.metadata.annotations.get_or_insert_default();
-    for (note, text) in notes.as_object().into_iter().flatten() {
-        let text = text.as_str().unwrap_or_default();
-        annotations.insert(note.clone(), text.to_owned());
-    }
+    annotations.extend(notes.map(|(note, text)| (note.to_owned(), text)));
     found.metadata.managed_fields = None;
     cluster.replace(MANAGER, Kind::Secret, &found).await?;
     Ok(generation)

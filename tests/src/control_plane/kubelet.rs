@@ -1,6 +1,7 @@
 //! Somebody else's part of a cluster, as far as controllers see it: pods start and become ready, or do not.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -10,6 +11,9 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
+
+/// The number of the next pod's address. Clusters of one program share them: something may listen at each.
+static ADDRESS: AtomicU32 = AtomicU32::new(1);
 
 /// Answers for every pod of a cluster. It ends with this value.
 ///
@@ -60,10 +64,9 @@ async fn serve(client: Client) {
             api.delete(&name, &now).await.ok();
             continue;
         }
-        let next = addresses.len() + 1;
         let address = *addresses
             .entry(pod.uid().unwrap_or_default())
-            .or_insert_with(|| u32::try_from(next).unwrap_or(1));
+            .or_insert_with(|| ADDRESS.fetch_add(1, Ordering::Relaxed));
         let status = status(&pod, address);
         let reached = pod.status.as_ref().is_some_and(|status_now| {
             status_now.phase.as_deref() == status["phase"].as_str()

@@ -269,8 +269,8 @@ fn every_rule_accepts_and_refuses() {
                 json!({"spec": {"database": {"managed": {"restore": {"volume": {"claimName": "old"}, "keySecretName": "key"}}}}}),
             ),
             (
-                "the volume of a database cannot be changed",
-                json!({"spec": {"database": {"managed": {"storage": {"size": "2Gi"}}}}}),
+                "the volume of a database can grow and not shrink",
+                json!({"spec": {"database": {"managed": {"storage": {"size": "512Mi"}}}}}),
             ),
             (
                 "the key of backups cannot be changed",
@@ -326,6 +326,13 @@ fn every_rule_accepts_and_refuses() {
             &namespace,
             "group",
             managed(json!({"members": 5, "storage": {"size": "3Gi"}})),
+        )
+        .await?;
+        patched(
+            client,
+            &namespace,
+            &shop,
+            managed(json!({"storage": {"size": "2Gi"}})),
         )
         .await?;
         patched(client, &namespace, &shop, json!({"spec": {"name": "Other", "media": {"volume": null, "bucket": {"url": "s3://b/p", "secretName": "s"}}}})).await?;

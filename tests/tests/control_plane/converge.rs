@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::PersistentVolume;
+use k8s_openapi::api::storage::v1::StorageClass;
+use kube::api::{Api, PostParams};
 use panono_crds::{ConditionStatus, ConditionType, Shop};
 use panono_operator::command::{RenderOptions, differences, rendered};
 use panono_operator::manifest::{self, Manifest};
@@ -99,6 +102,64 @@ fn diff_and_render_agree_with_what_is_applied() {
             before,
             "a diff writes nothing"
         );
+        Ok(())
+    });
+}
+
+/// The volume of a database of one member grows with its Shop. What cannot be changed, the claims' size in the StatefulSet, stays.
+#[test]
+fn a_volume_grows_with_its_shop() {
+    on_bed(async |bed| {
+        if !bed.plane.has_controllers() {
+            eprintln!("skipped: there is no kube-controller-manager");
+            return Ok(());
+        }
+        let namespace = namespace(&bed.client, "grows").await?;
+        let name = "data-demo-database-0";
+        let class: StorageClass = serde_json::from_value(json!({
+            "metadata": {"name": namespace}, "provisioner": "example.com/none", "allowVolumeExpansion": true,
+        }))?;
+        Api::all(bed.client.clone())
+            .create(&PostParams::default(), &class)
+            .await?;
+        let volume: PersistentVolume = serde_json::from_value(json!({
+            "metadata": {"name": namespace},
+            "spec": {
+                "capacity": {"storage": "10Gi"}, "accessModes": ["ReadWriteOnce"], "storageClassName": namespace,
+                "hostPath": {"path": "/nowhere"}, "claimRef": {"namespace": namespace, "name": name},
+            },
+        }))?;
+        Api::all(bed.client.clone())
+            .create(&PostParams::default(), &volume)
+            .await?;
+        let storage = json!({"size": "10Gi", "className": namespace});
+        let shop = with(&[("/database/managed/storage", storage)]);
+        create(&bed.client, &namespace, "demo", shop).await?;
+        reason(&bed.client, &namespace, "demo", "Serving").await?;
+        let claims = objects(&bed.client, &namespace, Kind::PersistentVolumeClaim);
+        wait_until("the claim to have its volume", LIMIT, async || {
+            let claim = claims.get(name).await.map_err(|error| error.to_string())?;
+            let phase = &claim.data["status"]["phase"];
+            (phase == "Bound").then_some(()).ok_or(phase.to_string())
+        })
+        .await?;
+        change(
+            &bed.client,
+            &namespace,
+            "demo",
+            json!({"database": {"managed": {"storage": {"size": "20Gi"}}}}),
+        )
+        .await?;
+        let shop = reason(&bed.client, &namespace, "demo", "Serving").await?;
+        let size = "/spec/resources/requests/storage";
+        let claim = claims.get(name).await?;
+        assert_eq!(claim.data.pointer(size), Some(&json!("20Gi")));
+        let set = objects(&bed.client, &namespace, Kind::StatefulSet);
+        let set = set.get("demo-database").await?;
+        let made_with = set.data["spec"]["volumeClaimTemplates"][0].pointer(size);
+        assert_eq!(made_with, Some(&json!("10Gi")));
+        let manifest = Manifest::default();
+        assert_eq!(differences(bed.client.clone(), &shop, &manifest).await?, "");
         Ok(())
     });
 }

@@ -180,7 +180,7 @@ fn what_is_deleted_is_made_again() {
             (Kind::Service, "demo-web"),
             (Kind::Deployment, "demo-worker"),
             (Kind::ConfigMap, "demo-database"),
-            (Kind::PodDisruptionBudget, "demo-web"),
+            (Kind::PodDisruptionBudget, "demo-worker"),
         ] {
             let api = objects(&bed.client, &namespace, kind);
             let before = api.get(name).await?.metadata.uid;

@@ -9,7 +9,9 @@ use panono_tests::control_plane::{namespace, objects};
 use panono_tests::wait::wait_until;
 use serde_json::json;
 
-use super::bed::{LIMIT, change, create, on_bed, ours, reason, serving, shops, spec, with};
+use super::bed::{
+    LIMIT, change, create, on_bed, ours, reason, serving, shops, spec, versions, with,
+};
 
 /// A part that is taken out of the spec goes with its objects; nothing else is touched but what spoke of it.
 #[test]
@@ -125,7 +127,7 @@ fn a_deleted_shop_leaves_what_it_says() {
     });
 }
 
-/// An object of somebody else that has a name which the Shop needs is not touched.
+/// An object of somebody else that has a name which the Shop needs is not touched, and that of another Shop no more.
 #[test]
 fn a_name_that_is_taken_is_not_taken_over() {
     on_bed(async |bed| {
@@ -148,6 +150,15 @@ fn a_name_that_is_taken_is_not_taken_over() {
             .delete("demo-web", &DeleteParams::default())
             .await?;
         reason(&bed.client, &namespace, "demo", "Serving").await?;
+        let before = versions(&bed.client, &namespace).await?;
+        create(&bed.client, &namespace, "demo-web", spec()).await?;
+        let shop = reason(&bed.client, &namespace, "demo-web", "NameTaken").await?;
+        let message = &shop.status.unwrap().conditions[0].message;
+        assert!(message.contains(" demo-web exists"), "{message}");
+        let after = versions(&bed.client, &namespace).await?;
+        for (name, version) in before {
+            assert_eq!(after.get(&name), Some(&version), "{name}");
+        }
         Ok(())
     });
 }
