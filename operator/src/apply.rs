@@ -24,6 +24,8 @@ pub struct Applied {
     pub restored: Vec<ObjectKey>,
     /// The first failure. Others were tried all the same, unless it was general.
     pub failure: Option<Failure>,
+    /// The components of objects that are not as they should be.
+    pub behind: BTreeSet<String>,
 }
 
 /// Where things are written.
@@ -62,6 +64,7 @@ pub async fn apply(
                 tracing::warn!(shop = %target.shop, object = %object.key, %failure, "failed to apply an object");
                 let general = failure.general;
                 applied.failure.get_or_insert(failure);
+                applied.behind.extend(object.part().map(str::to_owned));
                 if general {
                     return applied;
                 }

@@ -3,6 +3,8 @@
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
+use crate::names::COMPONENT_LABEL;
+
 /// A row: variant, group, version, kind, plural, whether every cluster has it.
 macro_rules! kinds {
     ($($name:ident, $group:literal, $version:literal, $plural:literal, $builtin:literal;)+) => {
@@ -124,6 +126,12 @@ pub struct Object {
 }
 
 impl Object {
+    /// The component that it is of, by its label.
+    pub fn part(&self) -> Option<&str> {
+        let labels = self.body.pointer("/metadata/labels")?;
+        labels.get(COMPONENT_LABEL)?.as_str()
+    }
+
     /// A digest of its text: equal objects have equal ones.
     pub fn digest(&self) -> u64 {
         digest(&self.body)

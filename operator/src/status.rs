@@ -390,12 +390,22 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
         ),
         restore: seen.restoring.0.clone(),
     };
+    // What could not be looked at is as it was.
+    let sleeps = seen.shop.spec.mode == Mode::Hibernated;
+    if seen.group.is_none() && seen.shop.spec.database.is_group() && !sleeps {
+        status.conditions.extend(kept(previous, &DATABASE));
+    }
     if seen.preserved.is_none() {
-        // They could not be looked at, and are as they were.
         status.conditions.extend(kept(previous, &BACKUPS));
     }
     (status, verdict)
 }
+
+/// The conditions of a database of several members.
+const DATABASE: [ConditionType; 2] = [
+    ConditionType::DatabaseWritable,
+    ConditionType::DatabaseRedundant,
+];
 
 /// The conditions of backups.
 const BACKUPS: [ConditionType; 2] = [ConditionType::BackupFresh, ConditionType::BackupVerified];
@@ -476,3 +486,6 @@ fn condition(
         message: verdict.message.chars().take(1000).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;
