@@ -143,11 +143,6 @@ pub enum Act {
         /// The member.
         ordinal: u32,
     },
-    /// A volume is grown to what the Shop asks for.
-    GrowClaim {
-        /// The member.
-        ordinal: u32,
-    },
     /// A member whose data is fresh makes the group.
     Bootstrap {
         /// The member.
@@ -291,21 +286,30 @@ pub fn decide(evidence: &Evidence) -> Step {
     {
         return bootstrapping(evidence, group, bootstrap);
     }
-    if let Some(ordinal) = evidence
-        .claims
-        .iter()
-        .find(|(_, claim)| {
-            claim.marker.is_some() && claim.bytes > 0 && claim.bytes < evidence.wanted.claim_bytes
-        })
-        .map(|(ordinal, _)| *ordinal)
-    {
-        return Step::Act(Act::GrowClaim { ordinal });
-    }
     if evidence.live(group).next().is_some() {
         planned::step(evidence, group)
     } else {
         outage::step(evidence, group)
     }
+}
+
+/// The member whose volume is to grow to what the Shop asks for, where `step` leaves time for it. It interrupts nobody and may be
+/// refused, so it is in the way of nothing; and it is done while a member is waited for, which may lack the room.
+pub fn growth(evidence: &Evidence, step: &Step) -> Option<u32> {
+    match step {
+        Step::Nothing | Step::Wait(_) | Step::Stall(_) if !evidence.wanted.hibernated => {}
+        Step::Nothing | Step::Wait(_) | Step::Stall(_) | Step::Record(_) | Step::Act(_) => {
+            return None;
+        }
+    }
+    let group = evidence.record.group_name.as_ref()?;
+    let mut claims = evidence.claims.iter();
+    let small = claims.find(|(_, claim)| {
+        claim.marker.as_ref() == Some(group)
+            && claim.bytes > 0
+            && claim.bytes < evidence.wanted.claim_bytes
+    });
+    small.map(|(ordinal, _)| *ordinal)
 }
 
 /// Nothing is recorded: the Shop is new, or another Shop had its name.

@@ -190,7 +190,6 @@ fn word(step: &Step) -> String {
         },
         Step::Act(act) => match act {
             Act::MarkClaim { ordinal } => format!("mark {ordinal}"),
-            Act::GrowClaim { ordinal } => format!("grow {ordinal}"),
             Act::Bootstrap { ordinal, .. } => format!("bootstrap {ordinal}"),
             Act::Fence { ordinal, .. } => format!("fence {ordinal}"),
             Act::Release { ordinal, .. } => format!("release {ordinal}"),

@@ -640,10 +640,7 @@ impl World {
                     self.members[at].certificate = self.members[at].files;
                 }
             }
-            Act::GrowClaim { .. }
-            | Act::ApplySettings { .. }
-            | Act::SetProtocol { .. }
-            | Act::End { .. } => {}
+            Act::ApplySettings { .. } | Act::SetProtocol { .. } | Act::End { .. } => {}
         }
         assert!(
             self.ours.len() <= 1,
