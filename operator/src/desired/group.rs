@@ -80,14 +80,15 @@ fn domain(owner: &Owner) -> String {
 
 /// The digest of the pods' template: members of another one are replaced.
 pub fn revision(objects: &[Object]) -> Option<String> {
-    objects
+    // Caches may be a StatefulSet, too.
+    let mut sets = objects
         .iter()
-        .find(|object| object.key.kind == Kind::StatefulSet)?
-        .body
-        .pointer("/spec/template/metadata/annotations")?
-        .get(REVISION)?
-        .as_str()
-        .map(str::to_owned)
+        .filter(|object| object.key.kind == Kind::StatefulSet);
+    let revision = sets.find_map(|set| {
+        let annotations = set.body.pointer("/spec/template/metadata/annotations")?;
+        annotations.get(REVISION)?.as_str()
+    });
+    revision.map(str::to_owned)
 }
 
 pub(super) fn objects(plan: &Plan<'_>, managed: &ManagedDatabase) -> Vec<Object> {
