@@ -463,6 +463,10 @@ async fn carry_out(
                 .evict(namespace, &pod_name(owner, *ordinal), pod_uid)
                 .await;
         }
+        Act::Remake { ordinal, pod_uid } => {
+            let name = pod_name(owner, *ordinal);
+            look.cluster.delete_pod(namespace, &name, pod_uid).await?;
+        }
         Act::MakeSecrets { generation } => {
             let owned = look.shop.spec.deletion_policy == DeletionPolicy::Delete;
             secrets::renew(look.cluster, owner, owned, *generation).await?;
@@ -575,6 +579,7 @@ pub fn verb(
         ),
         Act::MarkClaim { .. }
         | Act::Replace { .. }
+        | Act::Remake { .. }
         | Act::MakeSecrets { .. }
         | Act::End { .. } => return None,
     })

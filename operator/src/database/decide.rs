@@ -189,6 +189,13 @@ pub enum Act {
         /// The pod.
         pod_uid: String,
     },
+    /// A pod that does not run is deleted; one of the wanted template takes its place.
+    Remake {
+        /// The member.
+        ordinal: u32,
+        /// The pod.
+        pod_uid: String,
+    },
     /// A member leaves the group and stays out.
     Leave {
         /// The member.
@@ -267,6 +274,9 @@ pub fn decide(evidence: &Evidence) -> Step {
     if evidence.wanted.hibernated {
         return Step::Nothing;
     }
+    if let Some(act) = outdated(evidence) {
+        return Step::Act(act);
+    }
     let Some(group) = evidence.record.group_name.as_deref() else {
         return first(evidence);
     };
@@ -310,6 +320,22 @@ pub fn growth(evidence: &Evidence, step: &Step) -> Option<u32> {
             && claim.bytes < evidence.wanted.claim_bytes
     });
     small.map(|(ordinal, _)| *ordinal)
+}
+
+/// A pod of another template than is wanted now that does not run: what it was made with may be why. It is on no member's way, so
+/// it waits for nothing; its volume stays as it is.
+fn outdated(evidence: &Evidence) -> Option<Act> {
+    let mut pods = evidence.pods.iter();
+    let (ordinal, pod) = pods.find(|(ordinal, pod)| {
+        !pod.runs
+            && !pod.leaving
+            && pod.revision != evidence.wanted.revision
+            && evidence.answer(**ordinal).is_none()
+    })?;
+    Some(Act::Remake {
+        ordinal: *ordinal,
+        pod_uid: pod.uid.clone(),
+    })
 }
 
 /// Nothing is recorded: the Shop is new, or another Shop had its name.

@@ -20,6 +20,9 @@ pub const MARKER: &str = "panono.dev/group";
 /// Where agents listen.
 pub const AGENT_PORT: u16 = 8443;
 
+/// The container in which a member runs.
+pub const CONTAINER: &str = "mysql";
+
 /// Probes and metrics of agents.
 pub(crate) const PROBE_PORT: u16 = 8081;
 
@@ -360,7 +363,7 @@ fn stateful_set(
         "volumeMounts": [mount("agent", "/panono"), mount_read_only("config", "/etc/panono/agent")],
     }));
     pod.containers.push(json!({
-        "name": "mysql",
+        "name": CONTAINER,
         "image": managed.image,
         "imagePullPolicy": pull,
         "command": ["/panono/panono-agent"],

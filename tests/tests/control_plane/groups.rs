@@ -11,7 +11,7 @@ use panono_tests::control_plane::{namespace, objects};
 use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 
-use super::bed::{LIMIT, change, create, on_bed, reason, shops, with};
+use super::bed::{LIMIT, change, create, on_bed, reason, set, shops, with};
 
 const ONE: &str = "6f1c2b9e-0000-4000-8000-0000000000aa";
 const OTHER: &str = "6f1c2b9e-0000-4000-8000-0000000000bb";
@@ -319,7 +319,23 @@ fn a_group_comes_up_grows_and_shrinks() {
         let namespace = namespace(&bed.client, "whole").await?;
         let client = &bed.client;
         bed.members.answer_in(&namespace);
-        create(client, &namespace, "demo", grouped()).await?;
+        // With an image that is not there, until somebody corrects it.
+        let image = |name: &str| json!({"database": {"managed": {"image": name}}});
+        let mut wrong = grouped();
+        set(
+            &mut wrong,
+            "/database/managed/image",
+            json!("registry.example/missing:9.7"),
+        );
+        create(client, &namespace, "demo", wrong).await?;
+        reason(client, &namespace, "demo", "ImageUnavailable").await?;
+        change(
+            client,
+            &namespace,
+            "demo",
+            image("registry.example/mysql:9.7"),
+        )
+        .await?;
         reason(client, &namespace, "demo", "Serving").await?;
         let told = || bed.members.told(&namespace, "demo");
         let bootstraps = || {
