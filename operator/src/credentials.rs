@@ -90,23 +90,15 @@ fn initial_statements(password: &str, root: &str) -> String {
     )
 }
 
-fn secret(
-    owner: &Owner,
-    owned: bool,
-    generation: i64,
-    request: Option<&str>,
-) -> crate::object::Object {
+fn secret(owner: &Owner, generation: i64, request: Option<&str>) -> crate::object::Object {
     let data: BTreeMap<&str, String> = generate(owner)
         .into_iter()
         .map(|(key, value)| (key, STANDARD.encode(value)))
         .collect();
     let content = json!({"type": "Opaque", "data": data});
     let name = owner.with(CREDENTIALS);
-    let mut object = if owned {
-        owner.object(Kind::Secret, name, "shop", content)
-    } else {
-        owner.kept_object(Kind::Secret, name, "shop", content)
-    };
+    // Whether it goes with its Shop is a field that is applied: who makes it must not hold that, too.
+    let mut object = owner.kept_object(Kind::Secret, name, "shop", content);
     let mut annotations = json!({GENERATION: generation.to_string()});
     if let Some(request) = request {
         insert(&mut annotations, REQUEST, request);
@@ -176,14 +168,13 @@ pub(crate) fn appeared(name: &str, made: Option<DynamicObject>) -> Result<Dynami
 pub async fn ensure(
     cluster: &Cluster,
     owner: &Owner,
-    owned: bool,
     request: Option<&str>,
     inherited: Option<&str>,
 ) -> Result<i64, Failure> {
     let name = owner.with(CREDENTIALS);
     let found = own_secret(cluster, owner, CREDENTIALS).await?;
     let Some(mut found) = found else {
-        let mut new = secret(owner, owned, 1, request);
+        let mut new = secret(owner, 1, request);
         if let Some(inherited) = inherited {
             let key = inherit(cluster, owner, inherited).await?;
             if let Some(data) = new.body.get_mut("data") {
@@ -213,7 +204,7 @@ pub async fn ensure(
             "a generated password is missing; all are made anew"
         );
     }
-    let made = secret(owner, owned, before.saturating_add(1), request);
+    let made = secret(owner, before.saturating_add(1), request);
     if let Some(mut data) = made.body.get("data").cloned() {
         let kept = found
             .data

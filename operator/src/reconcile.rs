@@ -7,8 +7,8 @@ use std::time::Duration;
 use kube::CustomResourceExt as _;
 use kube::core::ApiResource;
 use panono_crds::{
-    ActionPhase, Component, DeletionPolicy, GROUP, Reason, Resolution, RotationPhase, Shop,
-    ShopAction, ShopActionStatus, ShopStatus, VERSION,
+    ActionPhase, Component, GROUP, Reason, Resolution, RotationPhase, Shop, ShopAction,
+    ShopActionStatus, ShopStatus, VERSION,
 };
 use serde_json::json;
 
@@ -156,7 +156,6 @@ async fn bring(
     if shop.spec.paused {
         stage = stage_of(shop, valid, snapshot, generation, restarts);
     } else {
-        let owned = shop.spec.deletion_policy == DeletionPolicy::Delete;
         let rotation = actions
             .iter()
             .find(|action| {
@@ -173,7 +172,6 @@ async fn bring(
         generation = credentials::ensure(
             &context.cluster,
             &valid.owner,
-            owned,
             rotation.as_deref(),
             inherited,
         )
@@ -198,7 +196,7 @@ async fn bring(
             stage.restore.image = image.or_else(|| Some(context.agent_image.clone()));
         }
         let keys = if valid.spec.database.is_group() {
-            let keys = secrets::ensure(&context.cluster, &valid.owner, owned).await?;
+            let keys = secrets::ensure(&context.cluster, &valid.owner).await?;
             stage.group.passwords.get_or_insert(keys.passwords);
             // As they are first, they are recorded below and stay.
             stage

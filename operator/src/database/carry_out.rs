@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use panono_crds::{
-    ConditionStatus, ConditionType, DatabaseStatus, DecisionPhase, DeletionPolicy, Divergence,
-    FailoverStatus, MemberStatus, Mode, Reason, ShopAction,
+    ConditionStatus, ConditionType, DatabaseStatus, DecisionPhase, Divergence, FailoverStatus,
+    MemberStatus, Mode, Reason, ShopAction,
 };
 use serde_json::json;
 
@@ -468,8 +468,7 @@ async fn carry_out(
             look.cluster.delete_pod(namespace, &name, pod_uid).await?;
         }
         Act::MakeSecrets { generation } => {
-            let owned = look.shop.spec.deletion_policy == DeletionPolicy::Delete;
-            secrets::renew(look.cluster, owner, owned, *generation).await?;
+            secrets::renew(look.cluster, owner, *generation).await?;
         }
         Act::SetPasswords { .. }
         | Act::DiscardPasswords { .. }

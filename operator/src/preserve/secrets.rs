@@ -115,8 +115,8 @@ async fn account(
     }
     let Some(mut found) = found else {
         let content = json!({"type": "Opaque", "data": data});
-        let policy = shop.spec.deletion_policy;
-        let mut object = owner.data_object(policy, Kind::Secret, name.clone(), PART, content);
+        // Whether it goes with its Shop is a field that is applied: who makes it must not hold that, too.
+        let mut object = owner.kept_object(Kind::Secret, name.clone(), PART, content);
         if let Some(metadata) = object.body.get_mut("metadata") {
             insert(metadata, "annotations", notes);
         }
