@@ -162,6 +162,9 @@ pub struct BackupStatus {
     /// The image of what archives beside the database, as it was when that began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// How often the password of the account that makes backups was made; the database's pods are replaced when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<i64>,
     /// The newest full backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastBackup>,

@@ -142,10 +142,11 @@ async fn bring(
 ) -> Result<Looked, Failure> {
     let actions = open_actions(snapshot);
     let mut restarts = previous.restarts.clone();
-    let mut generation = previous
+    let made = previous
         .credentials
         .as_ref()
-        .map_or(1, |credentials| credentials.generation);
+        .map(|credentials| credentials.generation);
+    let mut generation = made.unwrap_or(1);
     let mut restored = Vec::new();
     let mut obstacle = None;
     let mut group = None;
@@ -172,6 +173,7 @@ async fn bring(
         generation = credentials::ensure(
             &context.cluster,
             &valid.owner,
+            made,
             rotation.as_deref(),
             inherited,
         )

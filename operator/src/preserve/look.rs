@@ -183,6 +183,7 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
     let before = look.previous.backup.clone().unwrap_or_default();
     let status = BackupStatus {
         image: look.stage.backup.image.clone(),
+        account: Some(look.stage.backup.account),
         last: last(backups.iter().map(AsRef::as_ref)).or(before.last),
         last_verified: last_verified(restores.iter().map(AsRef::as_ref)).or(before.last_verified),
     };
