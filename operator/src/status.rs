@@ -170,19 +170,10 @@ impl Seen<'_> {
                 ));
             }
         }
-        let migrates = match spec.mode {
-            Mode::Running | Mode::Maintenance => true,
-            Mode::ReadOnly | Mode::Hibernated => false,
-        };
-        if migrates && !self.is_migrated() {
-            return Some(Verdict::new(
-                Reason::Migrating,
-                format!(
-                    "The database's schema is being brought to {}: kubectl logs job/{}",
-                    spec.release.image,
-                    self.migration.as_deref().unwrap_or_default()
-                ),
-            ));
+        if !self.is_migrated()
+            && let Some(verdict) = self.unmigrated()
+        {
+            return Some(verdict);
         }
         if let Some(managed) = &spec.cache.managed {
             let name = self.owner.component(Component::Cache);
@@ -208,6 +199,34 @@ impl Seen<'_> {
                     format!("Deployment {name}: {}", numbers(workload)),
                 )
             })
+    }
+
+    /// What is to be said while the schema is not that of the release.
+    fn unmigrated(&self) -> Option<Verdict> {
+        let image = &self.shop.spec.release.image;
+        match self.shop.spec.mode {
+            Mode::Running | Mode::Maintenance => Some(Verdict::new(
+                Reason::Migrating,
+                format!(
+                    "The database's schema is being brought to {image}: kubectl logs job/{}",
+                    self.migration.as_deref().unwrap_or_default()
+                ),
+            )),
+            Mode::ReadOnly => {
+                let until = self.stage.serving.as_ref().map_or_else(
+                    || "nothing serves".to_owned(),
+                    |serving| format!("{serving} goes on serving"),
+                );
+                Some(Verdict::new(
+                    Reason::InvalidSpec,
+                    format!(
+                        "Nothing is migrated while spec.mode is ReadOnly, and the database's schema is not that of {image}: {until}. Set \
+                         spec.mode to Maintenance or Running until the condition Migrated is true"
+                    ),
+                ))
+            }
+            Mode::Hibernated => None,
+        }
     }
 
     /// The Deployments that there should be.

@@ -63,6 +63,27 @@ fn condition(status: &ShopStatus, kind: ConditionType) -> Option<&Condition> {
     all.find(|condition| condition.kind == kind)
 }
 
+/// Nobody would come and migrate: that is said, and not that all is well.
+#[test]
+fn a_shop_that_is_read_only_is_ready_with_its_release_alone() {
+    let spec = json!({
+        "url": "https://shop.example.com", "release": {"image": "shop:2"}, "mode": "ReadOnly",
+    });
+    let ready = |serving| {
+        let status = told(&spec, serving, &ShopStatus::default(), None);
+        condition(&status, ConditionType::Ready).unwrap().clone()
+    };
+    for (serving, words) in [(None, "nothing serves"), (Some("shop:1"), "shop:1 goes on")] {
+        let found = ready(serving);
+        assert_eq!(found.status, ConditionStatus::False);
+        assert_eq!(found.reason, Reason::InvalidSpec.name());
+        assert!(found.message.contains(words), "{}", found.message);
+        assert!(found.message.contains("Maintenance"), "{}", found.message);
+    }
+    // Other pods are waited for then.
+    assert_eq!(ready(Some("shop:2")).reason, Reason::CacheStarting.name());
+}
+
 /// How long a group has been without a primary counts from its own change, not from one of the look at it.
 #[test]
 fn what_could_not_be_looked_at_stays_as_it_was() {
