@@ -165,6 +165,9 @@ pub struct BackupStatus {
     /// How often the password of the account that makes backups was made; the database's pods are replaced when it changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<i64>,
+    /// Where they are: the bucket's address, or the name of the claim. What was known of another target is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The newest full backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastBackup>,
@@ -299,6 +302,9 @@ pub struct ShopBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completed_at: Option<String>,
+    /// The target: the bucket's address, or the name of the claim, as it was when the Job began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Its name at the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
@@ -422,6 +428,9 @@ pub struct ShopRestoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completed_at: Option<String>,
+    /// The target: the bucket's address, or the name of the claim, as it was when the Job began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The backup, by its name at the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
