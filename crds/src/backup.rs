@@ -162,6 +162,12 @@ pub struct BackupStatus {
     /// The image of what archives beside the database, as it was when that began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// How often the password of the account that makes backups was made; the database's pods are replaced when it changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<i64>,
+    /// Where they are: the bucket's address, or the name of the claim. What was known of another target is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The newest full backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<LastBackup>,
@@ -296,6 +302,9 @@ pub struct ShopBackupStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completed_at: Option<String>,
+    /// The target: the bucket's address, or the name of the claim, as it was when the Job began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// Its name at the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
@@ -419,6 +428,9 @@ pub struct ShopRestoreStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completed_at: Option<String>,
+    /// The target: the bucket's address, or the name of the claim, as it was when the Job began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     /// The backup, by its name at the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,

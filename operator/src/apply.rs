@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kube::api::DynamicObject;
 use panono_crds::Reason;
 use serde_json::json;
 
@@ -24,6 +25,8 @@ pub struct Applied {
     pub restored: Vec<ObjectKey>,
     /// The first failure. Others were tried all the same, unless it was general.
     pub failure: Option<Failure>,
+    /// The components of objects that are not as they should be.
+    pub behind: BTreeSet<String>,
 }
 
 /// Where things are written.
@@ -62,6 +65,7 @@ pub async fn apply(
                 tracing::warn!(shop = %target.shop, object = %object.key, %failure, "failed to apply an object");
                 let general = failure.general;
                 applied.failure.get_or_insert(failure);
+                applied.behind.extend(object.part().map(str::to_owned));
                 if general {
                     return applied;
                 }
@@ -94,6 +98,7 @@ async fn one(target: Target<'_>, object: &Object) -> Result<Outcome, Failure> {
     }
     hand_over_replicas(target, object).await?;
     let answer = target.cluster.apply(object).await?;
+    let answer = let_stay(target, object, answer).await?;
     let after = live(object.key.kind, &answer);
     target.index.applied(target.shop, object, after);
     if need == Need::Restore {
@@ -169,6 +174,36 @@ async fn hand_over_replicas(target: Target<'_>, object: &Object) -> Result<(), F
         .apply_as(HANDOVER, &object.key, &body)
         .await
         .map(|_| ())
+}
+
+/// What is to stay when its Shop goes must not be owned by it. Who else has said that it is (Secrets were made with an owner once,
+/// under another name of ours) is not asked: an apply takes away only what no other manager holds.
+async fn let_stay(
+    target: Target<'_>,
+    object: &Object,
+    answer: DynamicObject,
+) -> Result<DynamicObject, Failure> {
+    let Some(uid) = &target.owner.uid else {
+        return Ok(answer);
+    };
+    let owners = answer.metadata.owner_references.as_deref().unwrap_or(&[]);
+    let stays = holds_data(object.key.kind)
+        && object.body.pointer("/metadata/ownerReferences").is_none()
+        && owners.iter().any(|owner| owner.uid == *uid);
+    if !stays {
+        return Ok(answer);
+    }
+    let others: Vec<_> = owners.iter().filter(|owner| owner.uid != *uid).collect();
+    let fields = json!({"metadata": {
+        // Nobody has changed it meanwhile.
+        "resourceVersion": answer.metadata.resource_version,
+        "ownerReferences": others,
+    }});
+    let namespace = &target.owner.namespace;
+    target
+        .cluster
+        .change(object.key.kind, namespace, &object.key.name, &fields)
+        .await
 }
 
 /// Kinds that hold data: they go with their Shop, if they go at all.

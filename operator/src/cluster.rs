@@ -80,6 +80,26 @@ fn key(kind: Kind, name: &str) -> ObjectKey {
     }
 }
 
+/// Only if it is still the same.
+fn same(uid: &str, parameters: DeleteParams) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: Some(uid.to_owned()),
+            resource_version: None,
+        }),
+        ..parameters
+    }
+}
+
+/// What is gone already, or is another one by now, need not be deleted.
+fn gone<T>(answer: Result<T, Error>) -> Result<(), Error> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 impl Cluster {
     /// The API server behind `client`. Writes are made only while `leadership` holds.
     pub fn new(client: Client, metrics: Arc<Metrics>, leadership: Arc<Leadership>) -> Self {
@@ -300,20 +320,8 @@ impl Cluster {
         uid: &str,
     ) -> Result<(), Failure> {
         let api = self.api(resource, &shop.namespace);
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            ..DeleteParams::background()
-        };
-        let request = || async {
-            match api.delete(name, &parameters).await {
-                Ok(_) => Ok(()),
-                Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-                Err(error) => Err(error),
-            }
-        };
+        let parameters = same(uid, DeleteParams::background());
+        let request = || async { gone(api.delete(name, &parameters).await) };
         self.call("delete", &key(Kind::ConfigMap, name), true, request)
             .await
     }
@@ -352,20 +360,8 @@ impl Cluster {
         uid: &str,
     ) -> Result<(), Failure> {
         let api = self.api(&object.kind.resource(), namespace);
-        let parameters = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: Some(uid.to_owned()),
-                resource_version: None,
-            }),
-            ..DeleteParams::background()
-        };
-        let request = || async {
-            match api.delete(&object.name, &parameters).await {
-                Ok(_) => Ok(()),
-                Err(Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
-                Err(error) => Err(error),
-            }
-        };
+        let parameters = same(uid, DeleteParams::background());
+        let request = || async { gone(api.delete(&object.name, &parameters).await) };
         self.call("delete", object, true, request).await
     }
 
@@ -402,6 +398,18 @@ impl Cluster {
         .map(|found| found.items)
     }
 
+    /// Deletes a pod, if it is still the same, whatever its PodDisruptionBudget says: that counts one that does not run, too.
+    ///
+    /// # Errors
+    /// When it is refused or there is no answer.
+    pub async fn delete_pod(&self, namespace: &str, name: &str, uid: &str) -> Result<(), Failure> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let parameters = same(uid, DeleteParams::default());
+        let request = || async { gone(api.delete(name, &parameters).await) };
+        self.call("delete", &key(Kind::StatefulSet, name), true, request)
+            .await
+    }
+
     /// Asks for the eviction of a pod, if it is still the same. Says in words why not, where a PodDisruptionBudget does not allow it
     /// now: asking again at once would not help.
     ///
@@ -415,13 +423,7 @@ impl Cluster {
     ) -> Result<Result<(), String>, Failure> {
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let parameters = EvictParams {
-            delete_options: Some(DeleteParams {
-                preconditions: Some(Preconditions {
-                    uid: Some(uid.to_owned()),
-                    resource_version: None,
-                }),
-                ..DeleteParams::default()
-            }),
+            delete_options: Some(same(uid, DeleteParams::default())),
             ..EvictParams::default()
         };
         let request = || async {

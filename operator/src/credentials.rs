@@ -90,23 +90,15 @@ fn initial_statements(password: &str, root: &str) -> String {
     )
 }
 
-fn secret(
-    owner: &Owner,
-    owned: bool,
-    generation: i64,
-    request: Option<&str>,
-) -> crate::object::Object {
+fn secret(owner: &Owner, generation: i64, request: Option<&str>) -> crate::object::Object {
     let data: BTreeMap<&str, String> = generate(owner)
         .into_iter()
         .map(|(key, value)| (key, STANDARD.encode(value)))
         .collect();
     let content = json!({"type": "Opaque", "data": data});
     let name = owner.with(CREDENTIALS);
-    let mut object = if owned {
-        owner.object(Kind::Secret, name, "shop", content)
-    } else {
-        owner.kept_object(Kind::Secret, name, "shop", content)
-    };
+    // Whether it goes with its Shop is a field that is applied: who makes it must not hold that, too.
+    let mut object = owner.kept_object(Kind::Secret, name, "shop", content);
     object.annotate(GENERATION, generation.to_string());
     if let Some(request) = request {
         object.annotate(REQUEST, request);
@@ -122,6 +114,12 @@ fn generation(found: &DynamicObject) -> i64 {
     annotation(found, GENERATION)
         .and_then(|text| text.parse().ok())
         .unwrap_or(1)
+}
+
+/// The number of passwords that are made now: another one than any that pods may have been made with. `recorded` stands in the
+/// status, `found` on the Secret, which may have been lost and is without its notes then.
+pub(crate) fn next(recorded: Option<i64>, found: Option<i64>) -> i64 {
+    recorded.max(found).unwrap_or(0).saturating_add(1)
 }
 
 /// The Secret of a Shop with this suffix, if there is one.
@@ -165,22 +163,23 @@ pub(crate) fn appeared(name: &str, made: Option<DynamicObject>) -> Result<Dynami
 }
 
 /// Makes sure that there are passwords, and makes them anew if `request`, the identity of an action, asks for it and they were
-/// not made for it already. Says how often they were made. The first time the shop's own key is that of the Secret `inherited`, where
-/// one is given: of a shop whose data this one begins from.
+/// not made for it already. Says how often they were made; `recorded` is how often they were as far as is known, so that those
+/// that are made for a Secret that is gone are told from the ones before. The first time the shop's own key is that of the Secret
+/// `inherited`, where one is given: of a shop whose data this one begins from.
 ///
 /// # Errors
 /// When the Secret's name is taken, the key to inherit is missing, or the API server does not do it.
 pub async fn ensure(
     cluster: &Cluster,
     owner: &Owner,
-    owned: bool,
+    recorded: Option<i64>,
     request: Option<&str>,
     inherited: Option<&str>,
 ) -> Result<i64, Failure> {
     let name = owner.with(CREDENTIALS);
     let found = own_secret(cluster, owner, CREDENTIALS).await?;
     let Some(mut found) = found else {
-        let mut new = secret(owner, owned, 1, request);
+        let mut new = secret(owner, next(recorded, None), request);
         if let Some(inherited) = inherited {
             let key = inherit(cluster, owner, inherited).await?;
             if let Some(data) = new.body.get_mut("data") {
@@ -204,13 +203,14 @@ pub async fn ensure(
     if complete && !asked {
         return Ok(before);
     }
+    let now = next(recorded, Some(before));
     if !complete {
         tracing::warn!(
             secret = name,
             "a generated password is missing; all are made anew"
         );
     }
-    let made = secret(owner, owned, before.saturating_add(1), request);
+    let made = secret(owner, now, request);
     if let Some(mut data) = made.body.get("data").cloned() {
         let kept = found
             .data
@@ -223,7 +223,7 @@ pub async fn ensure(
         insert(&mut found.data, "data", data);
     }
     let annotations = found.metadata.annotations.get_or_insert_default();
-    annotations.insert(GENERATION.to_owned(), before.saturating_add(1).to_string());
+    annotations.insert(GENERATION.to_owned(), now.to_string());
     if let Some(request) = request {
         annotations.insert(REQUEST.to_owned(), request.to_owned());
     }
@@ -258,7 +258,7 @@ async fn inherit(cluster: &Cluster, owner: &Owner, name: &str) -> Result<Value, 
 mod tests {
     use serde_json::json;
 
-    use super::{KEYS, generate, secret};
+    use super::{KEYS, generate, next, secret};
     use crate::names::Owner;
 
     fn owner() -> Owner {
@@ -271,28 +271,28 @@ mod tests {
 
     /// What is noted on a Secret takes nothing away that stands there.
     #[test]
-    fn a_kept_secret_is_kept_from_its_first_moment() {
-        let notes = |owned| {
-            let secret = secret(&owner(), owned, 3, Some("request"));
-            secret.body["metadata"]["annotations"].clone()
-        };
-        let mut kept = notes(false);
-        let owned = notes(true);
-        assert_eq!(
-            owned,
-            json!({"panono.dev/generation": "3", "panono.dev/rotated-by": "request"})
-        );
-        let fields = kept.as_object_mut().unwrap();
-        assert_eq!(
-            fields.remove("argocd.argoproj.io/sync-options"),
-            Some(json!("Prune=false,Delete=false"))
-        );
-        assert!(
-            fields
-                .remove("argocd.argoproj.io/compare-options")
-                .is_some()
-        );
-        assert_eq!(kept, owned);
+    fn a_secret_is_kept_from_its_first_moment() {
+        let secret = secret(&owner(), 3, Some("request"));
+        let notes = &secret.body["metadata"]["annotations"];
+        for (note, text) in [
+            ("panono.dev/generation", "3"),
+            ("panono.dev/rotated-by", "request"),
+            (
+                "argocd.argoproj.io/sync-options",
+                "Prune=false,Delete=false",
+            ),
+        ] {
+            assert_eq!(notes[note], json!(text), "{note}");
+        }
+    }
+
+    /// Pods are replaced when the number changes, so none is used twice.
+    #[test]
+    fn passwords_of_a_lost_secret_have_a_new_number() {
+        assert_eq!(next(None, None), 1, "the first ones of a Shop");
+        assert_eq!(next(Some(3), None), 4, "the Secret is gone");
+        assert_eq!(next(Some(3), Some(1)), 4, "its object was put back empty");
+        assert_eq!(next(Some(3), Some(5)), 6, "the status is behind");
     }
 
     #[test]

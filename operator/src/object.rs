@@ -3,6 +3,8 @@
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
+use crate::names::COMPONENT_LABEL;
+
 /// A row: variant, group, version, kind, plural, whether every cluster has it.
 macro_rules! kinds {
     ($($name:ident, $group:literal, $version:literal, $plural:literal, $builtin:literal;)+) => {
@@ -126,11 +128,8 @@ pub struct Object {
 impl Object {
     /// An object of `metadata` and what stands beside it.
     pub fn new(kind: Kind, name: String, metadata: Value, content: Value) -> Self {
-        let mut body = json!({
-            "apiVersion": kind.api_version(),
-            "kind": kind.name(),
-            "metadata": metadata,
-        });
+        let mut body = json!({"apiVersion": kind.api_version(), "kind": kind.name()});
+        insert(&mut body, "metadata", metadata);
         if let (Value::Object(body), Value::Object(content)) = (&mut body, content) {
             body.extend(content);
         }
@@ -150,6 +149,12 @@ impl Object {
                 insert(annotations, name, text);
             }
         }
+    }
+
+    /// The component that it is of, by its label.
+    pub fn part(&self) -> Option<&str> {
+        let labels = self.body.pointer("/metadata/labels")?;
+        labels.get(COMPONENT_LABEL)?.as_str()
     }
 
     /// A digest of its text: equal objects have equal ones.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use kube::CustomResourceExt as _;
 use kube::core::ApiResource;
 use panono_crds::{
-    ActionPhase, Component, DeletionPolicy, GROUP, Reason, Resolution, RotationPhase, Shop,
-    ShopAction, ShopActionStatus, ShopStatus, VERSION,
+    ActionPhase, Component, GROUP, Reason, Resolution, RotationPhase, Shop, ShopAction,
+    ShopActionStatus, ShopStatus, VERSION,
 };
 use serde_json::json;
 
@@ -18,6 +18,7 @@ use crate::credentials;
 use crate::database::carry_out::{Look, Outcome, look};
 use crate::database::evidence::ShopPods;
 use crate::database::{secrets, volume};
+use crate::desired::backup::PART;
 use crate::desired::group;
 use crate::desired::{Stage, desired, migration_job_name};
 use crate::events::Events;
@@ -25,7 +26,7 @@ use crate::failure::Failure;
 use crate::index::{Index, Snapshot, Stored};
 use crate::live::{Health, JobState};
 use crate::metrics::Metrics;
-use crate::names::{COMPONENT_LABEL, SHOP_LABEL};
+use crate::names::{COMPONENT_LABEL, SHOP_LABEL, label};
 use crate::object::{Kind, Object, ObjectKey, ShopKey, insert};
 use crate::observe::{Catalogue, observe};
 use crate::ownership::FIELD_MANAGER;
@@ -141,20 +142,21 @@ async fn bring(
 ) -> Result<Looked, Failure> {
     let actions = open_actions(snapshot);
     let mut restarts = previous.restarts.clone();
-    let mut generation = previous
+    let made = previous
         .credentials
         .as_ref()
-        .map_or(1, |credentials| credentials.generation);
+        .map(|credentials| credentials.generation);
+    let mut generation = made.unwrap_or(1);
     let mut restored = Vec::new();
     let mut obstacle = None;
     let mut group = None;
     let mut preserved = None;
     let mut restoring = (previous.restore.clone(), None);
+    let mut behind = BTreeSet::new();
     let mut stage;
     if shop.spec.paused {
         stage = stage_of(shop, valid, snapshot, generation, restarts);
     } else {
-        let owned = shop.spec.deletion_policy == DeletionPolicy::Delete;
         let rotation = actions
             .iter()
             .find(|action| {
@@ -171,7 +173,7 @@ async fn bring(
         generation = credentials::ensure(
             &context.cluster,
             &valid.owner,
-            owned,
+            made,
             rotation.as_deref(),
             inherited,
         )
@@ -199,7 +201,7 @@ async fn bring(
             stage.group.claim_size = Some(size);
         }
         let keys = if valid.spec.database.is_group() {
-            let keys = secrets::ensure(&context.cluster, &valid.owner, owned).await?;
+            let keys = secrets::ensure(&context.cluster, &valid.owner).await?;
             stage.group.passwords.get_or_insert(keys.passwords);
             // As they are first, they are recorded below and stay.
             stage
@@ -226,7 +228,13 @@ async fn bring(
                 return Err(failure);
             }
             obstacle = Some(failure);
-        } else if let Some(keys) = &keys {
+        }
+        behind = applied.behind;
+        // What is refused elsewhere is no reason to leave members alone.
+        if let Some(keys) = keys
+            .as_ref()
+            .filter(|_| !behind.contains(label(Component::Database)))
+        {
             let managed = valid.spec.database.managed.as_ref();
             let looked = look(Look {
                 cluster: &context.cluster,
@@ -242,7 +250,8 @@ async fn bring(
             group = Some(recorded(looked, valid, &stage));
         }
     }
-    if !shop.spec.paused && obstacle.is_none() {
+    let behind = |part: &str| behind.contains(part);
+    if !shop.spec.paused && !behind(label(Component::Database)) && !behind(PART) {
         let made_at = shop.metadata.creation_timestamp.as_ref().map(|at| at.0);
         let now = context.index.snapshot(key);
         let looked = preserve::look(preserve::Look {
@@ -256,7 +265,9 @@ async fn bring(
         match Box::pin(looked).await {
             Ok(outcome) => preserved = Some(outcome),
             Err(failure) if failure.general => return Err(failure),
-            Err(failure) => obstacle = Some(failure),
+            Err(failure) => {
+                obstacle.get_or_insert(failure);
+            }
         }
         restoring =
             preserve::restoring::restoring(&context.cluster, valid, previous, &stage, &self::now())
@@ -309,8 +320,9 @@ async fn bring(
         finish_actions(context, key, &actions, group.as_ref(), is_group).await?;
     }
     match obstacle {
-        Some(failure) => Err(failure),
-        None => Ok(Looked::Again(
+        // A group is looked at as often as it needs; what was refused is tried again then.
+        Some(failure) if group.is_none() => Err(failure),
+        Some(_) | None => Ok(Looked::Again(
             [
                 group.map(|outcome| outcome.pause),
                 preserved.and_then(|preserved| preserved.pause),

@@ -170,19 +170,10 @@ impl Seen<'_> {
                 ));
             }
         }
-        let migrates = match spec.mode {
-            Mode::Running | Mode::Maintenance => true,
-            Mode::ReadOnly | Mode::Hibernated => false,
-        };
-        if migrates && !self.is_migrated() {
-            return Some(Verdict::new(
-                Reason::Migrating,
-                format!(
-                    "The database's schema is being brought to {}: kubectl logs job/{}",
-                    spec.release.image,
-                    self.migration.as_deref().unwrap_or_default()
-                ),
-            ));
+        if !self.is_migrated()
+            && let Some(verdict) = self.unmigrated()
+        {
+            return Some(verdict);
         }
         if let Some(managed) = &spec.cache.managed {
             let name = self.owner.component(Component::Cache);
@@ -208,6 +199,34 @@ impl Seen<'_> {
                     format!("Deployment {name}: {}", numbers(workload)),
                 )
             })
+    }
+
+    /// What is to be said while the schema is not that of the release.
+    fn unmigrated(&self) -> Option<Verdict> {
+        let image = &self.shop.spec.release.image;
+        match self.shop.spec.mode {
+            Mode::Running | Mode::Maintenance => Some(Verdict::new(
+                Reason::Migrating,
+                format!(
+                    "The database's schema is being brought to {image}: kubectl logs job/{}",
+                    self.migration.as_deref().unwrap_or_default()
+                ),
+            )),
+            Mode::ReadOnly => {
+                let until = self.stage.serving.as_ref().map_or_else(
+                    || "nothing serves".to_owned(),
+                    |serving| format!("{serving} goes on serving"),
+                );
+                Some(Verdict::new(
+                    Reason::InvalidSpec,
+                    format!(
+                        "Nothing is migrated while spec.mode is ReadOnly, and the database's schema is not that of {image}: {until}. Set \
+                         spec.mode to Maintenance or Running until the condition Migrated is true"
+                    ),
+                ))
+            }
+            Mode::Hibernated => None,
+        }
     }
 
     /// The Deployments that there should be.
@@ -390,12 +409,22 @@ pub fn status(previous: &ShopStatus, seen: &Seen<'_>, now: &str) -> (ShopStatus,
         ),
         restore: seen.restoring.0.clone(),
     };
+    // What could not be looked at is as it was.
+    let sleeps = seen.shop.spec.mode == Mode::Hibernated;
+    if seen.group.is_none() && seen.shop.spec.database.is_group() && !sleeps {
+        status.conditions.extend(kept(previous, &DATABASE));
+    }
     if seen.preserved.is_none() {
-        // They could not be looked at, and are as they were.
         status.conditions.extend(kept(previous, &BACKUPS));
     }
     (status, verdict)
 }
+
+/// The conditions of a database of several members.
+const DATABASE: [ConditionType; 2] = [
+    ConditionType::DatabaseWritable,
+    ConditionType::DatabaseRedundant,
+];
 
 /// The conditions of backups.
 const BACKUPS: [ConditionType; 2] = [ConditionType::BackupFresh, ConditionType::BackupVerified];
@@ -476,3 +505,6 @@ fn condition(
         message: verdict.message.chars().take(1000).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use panono_crds::{
-    ConditionStatus, ConditionType, DatabaseStatus, DecisionPhase, DeletionPolicy, Divergence,
-    FailoverStatus, MemberStatus, Mode, Reason, ShopAction,
+    ConditionStatus, ConditionType, DatabaseStatus, DecisionPhase, Divergence, FailoverStatus,
+    MemberStatus, Mode, Reason, ShopAction,
 };
 use serde_json::json;
 
-use super::decide::{Act, Decision, Proposal, Step, decide};
+use super::decide::{Act, Decision, Proposal, Step, decide, growth};
 use super::evidence::{Evidence, Order, Secrets, ShopPods, Verb, Version, Wanted};
+use super::growth::{beside, grow};
 use super::observe::{Agents, Seen, answer, bytes, claim_name, observe, pod_name};
 use super::record;
 use super::secrets::{self, Keys};
@@ -88,6 +89,10 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
     let now = Timestamp::now();
     let (evidence, mut ended) = gather(look, &seen, now);
     let step = decide(&evidence);
+    let grown = match growth(&evidence, &step) {
+        Some(ordinal) => Some(grow(look, ordinal).await?),
+        None => None,
+    };
     let mut outcome = told(&evidence, &seen, owner, now);
     tracing::debug!(?step, "decided");
     match step {
@@ -143,6 +148,11 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
             }
             outcome.pause = pause;
         }
+    }
+    match grown {
+        Some(Ok(())) => outcome.pause = NEXT,
+        Some(Err(refused)) => outcome.verdict = Some(beside(outcome.verdict.take(), refused)),
+        None => {}
     }
     outcome.ended = ended;
     Ok(outcome)
@@ -447,29 +457,18 @@ async fn carry_out(
                 .change(Kind::PersistentVolumeClaim, namespace, &name, &fields)
                 .await?;
         }
-        Act::GrowClaim { ordinal } => {
-            let size = look
-                .shop
-                .spec
-                .database
-                .managed
-                .as_ref()
-                .map(|managed| managed.storage.size.clone());
-            let fields = json!({"spec": {"resources": {"requests": {"storage": size}}}});
-            let name = claim_name(owner, *ordinal);
-            look.cluster
-                .change(Kind::PersistentVolumeClaim, namespace, &name, &fields)
-                .await?;
-        }
         Act::Replace { ordinal, pod_uid } => {
             return look
                 .cluster
                 .evict(namespace, &pod_name(owner, *ordinal), pod_uid)
                 .await;
         }
+        Act::Remake { ordinal, pod_uid } => {
+            let name = pod_name(owner, *ordinal);
+            look.cluster.delete_pod(namespace, &name, pod_uid).await?;
+        }
         Act::MakeSecrets { generation } => {
-            let owned = look.shop.spec.deletion_policy == DeletionPolicy::Delete;
-            secrets::renew(look.cluster, owner, owned, *generation).await?;
+            secrets::renew(look.cluster, owner, *generation).await?;
         }
         Act::SetPasswords { .. }
         | Act::DiscardPasswords { .. }
@@ -578,8 +577,8 @@ pub fn verb(
             },
         ),
         Act::MarkClaim { .. }
-        | Act::GrowClaim { .. }
         | Act::Replace { .. }
+        | Act::Remake { .. }
         | Act::MakeSecrets { .. }
         | Act::End { .. } => return None,
     })

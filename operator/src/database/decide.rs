@@ -143,11 +143,6 @@ pub enum Act {
         /// The member.
         ordinal: u32,
     },
-    /// A volume is grown to what the Shop asks for.
-    GrowClaim {
-        /// The member.
-        ordinal: u32,
-    },
     /// A member whose data is fresh makes the group.
     Bootstrap {
         /// The member.
@@ -189,6 +184,13 @@ pub enum Act {
     },
     /// A pod is deleted; another takes its place.
     Replace {
+        /// The member.
+        ordinal: u32,
+        /// The pod.
+        pod_uid: String,
+    },
+    /// A pod that does not run is deleted; one of the wanted template takes its place.
+    Remake {
         /// The member.
         ordinal: u32,
         /// The pod.
@@ -272,6 +274,9 @@ pub fn decide(evidence: &Evidence) -> Step {
     if evidence.wanted.hibernated {
         return Step::Nothing;
     }
+    if let Some(act) = outdated(evidence) {
+        return Step::Act(act);
+    }
     let Some(group) = evidence.record.group_name.as_deref() else {
         return first(evidence);
     };
@@ -291,21 +296,46 @@ pub fn decide(evidence: &Evidence) -> Step {
     {
         return bootstrapping(evidence, group, bootstrap);
     }
-    if let Some(ordinal) = evidence
-        .claims
-        .iter()
-        .find(|(_, claim)| {
-            claim.marker.is_some() && claim.bytes > 0 && claim.bytes < evidence.wanted.claim_bytes
-        })
-        .map(|(ordinal, _)| *ordinal)
-    {
-        return Step::Act(Act::GrowClaim { ordinal });
-    }
     if evidence.live(group).next().is_some() {
         planned::step(evidence, group)
     } else {
         outage::step(evidence, group)
     }
+}
+
+/// The member whose volume is to grow to what the Shop asks for, where `step` leaves time for it. It interrupts nobody and may be
+/// refused, so it is in the way of nothing; and it is done while a member is waited for, which may lack the room.
+pub fn growth(evidence: &Evidence, step: &Step) -> Option<u32> {
+    match step {
+        Step::Nothing | Step::Wait(_) | Step::Stall(_) if !evidence.wanted.hibernated => {}
+        Step::Nothing | Step::Wait(_) | Step::Stall(_) | Step::Record(_) | Step::Act(_) => {
+            return None;
+        }
+    }
+    let group = evidence.record.group_name.as_ref()?;
+    let mut claims = evidence.claims.iter();
+    let small = claims.find(|(_, claim)| {
+        claim.marker.as_ref() == Some(group)
+            && claim.bytes > 0
+            && claim.bytes < evidence.wanted.claim_bytes
+    });
+    small.map(|(ordinal, _)| *ordinal)
+}
+
+/// A pod of another template than is wanted now that does not run: what it was made with may be why. It is on no member's way, so
+/// it waits for nothing; its volume stays as it is.
+fn outdated(evidence: &Evidence) -> Option<Act> {
+    let mut pods = evidence.pods.iter();
+    let (ordinal, pod) = pods.find(|(ordinal, pod)| {
+        !pod.runs
+            && !pod.leaving
+            && pod.revision != evidence.wanted.revision
+            && evidence.answer(**ordinal).is_none()
+    })?;
+    Some(Act::Remake {
+        ordinal: *ordinal,
+        pod_uid: pod.uid.clone(),
+    })
 }
 
 /// Nothing is recorded: the Shop is new, or another Shop had its name.

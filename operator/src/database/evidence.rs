@@ -91,6 +91,9 @@ pub struct Pod {
     pub revision: String,
     /// It is being deleted.
     pub leaving: bool,
+    /// Its node says that the member runs in it, or that what comes before is under way. What a node has said last stays so when it
+    /// is silent.
+    pub runs: bool,
 }
 
 /// What a member said of itself.

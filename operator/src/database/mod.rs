@@ -7,6 +7,7 @@
 pub mod carry_out;
 pub mod decide;
 pub mod evidence;
+mod growth;
 pub mod observe;
 mod outage;
 mod planned;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use k8s_openapi::api::core::v1::Pod as ApiPod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod as ApiPod};
 use kube::api::DynamicObject;
 use panono_crds::{Component, MemberState, Reason};
 
@@ -15,7 +15,7 @@ use crate::agent::api::{
     self, COMMANDS_PATH, Command, DataDirectory, Problem, STATUS_PATH, Server, Status,
 };
 use crate::cluster::Cluster;
-use crate::desired::group::{AGENT_PORT, MARKER, REVISION, host};
+use crate::desired::group::{AGENT_PORT, CONTAINER, MARKER, REVISION, host};
 use crate::failure::Failure;
 use crate::gtid::GtidSet;
 use crate::names::{COMPONENT_LABEL, Owner, SHOP_LABEL};
@@ -257,7 +257,23 @@ fn read_pod(pod: &ApiPod) -> Pod {
             .cloned()
             .unwrap_or_default(),
         leaving: pod.metadata.deletion_timestamp.is_some(),
+        runs: runs(pod),
     }
+}
+
+/// Whether the member's container runs, or an init container, which may be restoring.
+fn runs(pod: &ApiPod) -> bool {
+    let Some(status) = &pod.status else {
+        return false;
+    };
+    let running = |container: &ContainerStatus| {
+        let state = container.state.as_ref();
+        state.is_some_and(|state| state.running.is_some())
+    };
+    let mut containers = status.container_statuses.iter().flatten();
+    let mut before = status.init_container_statuses.iter().flatten();
+    containers.any(|container| container.name == CONTAINER && running(container))
+        || before.any(running)
 }
 
 /// Bytes of `20Gi`, `500Mi`, `1Ti` and what the API server makes of them; 0 of what it is not.
@@ -362,9 +378,11 @@ fn state(status: &Status, told: bool) -> MemberState {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::Pod as ApiPod;
     use panono_crds::MemberState;
+    use serde_json::{Value, json};
 
-    use super::{answer, bytes, ordinal};
+    use super::{answer, bytes, ordinal, runs};
     use crate::agent::api::{
         self, DataDirectory, Fence, LastView, Quarantine, Server, Status, Transactions, View,
         ViewId,
@@ -460,6 +478,27 @@ mod tests {
             .data,
             Data::Foreign
         );
+    }
+
+    /// A restore is not taken for a pod that does not come up, and another container's running says nothing of the member.
+    #[test]
+    fn what_runs_is_what_the_node_says() {
+        let pod = |init: Value, member: Value| {
+            let status = |name: &str, state: Value| json!({"name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+            let pod: ApiPod = serde_json::from_value(json!({"status": {
+                "initContainerStatuses": [status("restore", init)],
+                "containerStatuses": [status("archive", json!({"running": {}})), status("mysql", member)],
+            }}))
+            .unwrap();
+            runs(&pod)
+        };
+        let waiting = || json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        let ended = || json!({"terminated": {"exitCode": 0}});
+        assert!(pod(ended(), json!({"running": {}})));
+        assert!(pod(json!({"running": {}}), waiting()));
+        assert!(!pod(ended(), waiting()));
+        assert!(!pod(waiting(), waiting()));
+        assert!(!runs(&ApiPod::default()), "no node has taken it yet");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::credentials::{MANAGER, appeared, own_secret};
 use crate::desired::group::{ACCOUNTS, AUTHORITY, GENERATION_KEY, TLS, host, shop_key};
 use crate::failure::Failure;
 use crate::names::Owner;
-use crate::object::{Kind, Object, digest, insert, short};
+use crate::object::{Kind, digest, insert, short};
 
 const RENEW: &str = "panono.dev/renew-after";
 const ISSUER: &str = "panono.dev/authority";
@@ -63,12 +63,8 @@ type Data = BTreeMap<String, String>;
 ///
 /// # Errors
 /// When a Secret's name is taken, a certificate cannot be made, or the API server does not do it.
-pub async fn ensure(cluster: &Cluster, owner: &Owner, owned: bool) -> Result<Keys, Failure> {
-    let store = Store {
-        cluster,
-        owner,
-        owned,
-    };
+pub async fn ensure(cluster: &Cluster, owner: &Owner) -> Result<Keys, Failure> {
+    let store = Store { cluster, owner };
     let today = jiff::Timestamp::now().to_zoned(TimeZone::UTC).date();
     let accounts = store.get(ACCOUNTS).await?;
     let passwords = match passwords(&data(accounts.as_ref())) {
@@ -113,17 +109,8 @@ pub async fn ensure(cluster: &Cluster, owner: &Owner, owned: bool) -> Result<Key
 ///
 /// # Errors
 /// As of [`ensure`].
-pub async fn renew(
-    cluster: &Cluster,
-    owner: &Owner,
-    owned: bool,
-    generation: i64,
-) -> Result<(), Failure> {
-    let store = Store {
-        cluster,
-        owner,
-        owned,
-    };
+pub async fn renew(cluster: &Cluster, owner: &Owner, generation: i64) -> Result<(), Failure> {
+    let store = Store { cluster, owner };
     let accounts = store.get(ACCOUNTS).await?;
     let before = data(accounts.as_ref());
     if passwords(&before).is_none_or(|there| there >= generation) {
@@ -200,7 +187,6 @@ fn data(found: Option<&DynamicObject>) -> Data {
 struct Store<'a> {
     cluster: &'a Cluster,
     owner: &'a Owner,
-    owned: bool,
 }
 
 impl Store<'_> {
@@ -231,13 +217,10 @@ impl Store<'_> {
         }
         let name = self.owner.with(suffix);
         let content = json!({"type": "Opaque", "data": data});
-        let mut object: Object = if self.owned {
-            self.owner
-                .object(Kind::Secret, name.clone(), "database", content)
-        } else {
-            self.owner
-                .kept_object(Kind::Secret, name.clone(), "database", content)
-        };
+        // Whether it goes with its Shop is a field that is applied: who makes it must not hold that, too.
+        let mut object = self
+            .owner
+            .kept_object(Kind::Secret, name.clone(), "database", content);
         for (note, text) in notes {
             object.annotate(note, text.clone());
         }

@@ -20,6 +20,9 @@ pub const MARKER: &str = "panono.dev/group";
 /// Where agents listen.
 pub const AGENT_PORT: u16 = 8443;
 
+/// The container in which a member runs.
+pub const CONTAINER: &str = "mysql";
+
 /// Probes and metrics of agents.
 pub(crate) const PROBE_PORT: u16 = 8081;
 
@@ -80,14 +83,15 @@ fn domain(owner: &Owner) -> String {
 
 /// The digest of the pods' template: members of another one are replaced.
 pub fn revision(objects: &[Object]) -> Option<String> {
-    objects
+    // Caches may be a StatefulSet, too.
+    let mut sets = objects
         .iter()
-        .find(|object| object.key.kind == Kind::StatefulSet)?
-        .body
-        .pointer("/spec/template/metadata/annotations")?
-        .get(REVISION)?
-        .as_str()
-        .map(str::to_owned)
+        .filter(|object| object.key.kind == Kind::StatefulSet);
+    let revision = sets.find_map(|set| {
+        let annotations = set.body.pointer("/spec/template/metadata/annotations")?;
+        annotations.get(REVISION)?.as_str()
+    });
+    revision.map(str::to_owned)
 }
 
 pub(super) fn objects(plan: &Plan<'_>, managed: &ManagedDatabase) -> Vec<Object> {
@@ -359,7 +363,7 @@ fn stateful_set(
         "volumeMounts": [mount("agent", "/panono"), mount_read_only("config", "/etc/panono/agent")],
     }));
     pod.containers.push(json!({
-        "name": "mysql",
+        "name": CONTAINER,
         "image": managed.image,
         "imagePullPolicy": pull,
         "command": ["/panono/panono-agent"],

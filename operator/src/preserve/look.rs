@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use super::conditions::{Found, Known, conditions};
 use super::records::{
-    Entry, Progress, SCHEDULED, backup_status, first, last, last_verified, moment, of_backup,
-    of_restore, restore_status,
+    Entry, Progress, SCHEDULED, backup_status, first, is_first, last, last_verified, moment,
+    of_backup, of_restore, restore_status, target,
 };
 use super::{restoring, runs};
 use crate::backup::job::Report;
@@ -94,18 +94,21 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
     };
     let mut backups = look.snapshot.backups.clone();
     let mut restores = look.snapshot.restores.clone();
+    let target = target(&look.shop.owner, spec);
+    // Of a record from before targets were noted it is not known that it is of another one.
+    let is_here = |told: Option<&String>| told.is_none_or(|told| *told == target);
     note_scheduled(look, &mut backups, &mut restores).await?;
-    begin_first(look, &mut backups).await?;
+    begin_first(look, &target, &mut backups).await?;
     for backup in &mut backups {
         let entry = of_backup(backup);
         if entry.phase.is_over() {
             continue;
         }
-        let job = entry.job(&look.shop.owner, entry.name == first(&look.shop.owner));
+        let job = entry.job(&look.shop.owner, is_first(&look.shop.owner, &entry.name));
         let progress = progress(look, &entry, &job).await?;
         waits(&progress, &mut outcome);
         let before = backup.status.clone().unwrap_or_default();
-        let now = backup_status(&before, &job, &progress, &whole(look.scribe.now));
+        let now = backup_status(&before, &job, &target, &progress, &whole(look.scribe.now));
         if backup.status.as_ref() == Some(&now) {
             continue;
         }
@@ -160,6 +163,7 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
             &before,
             &entry.work,
             &job,
+            &target,
             &progress,
             &whole(look.scribe.now),
         );
@@ -180,18 +184,30 @@ pub async fn look(look: Look<'_>) -> Result<Outcome, Failure> {
         written.status = Some(now);
         *restore = write_restore(look.scribe, written).await?;
     }
-    let before = look.previous.backup.clone().unwrap_or_default();
+    let before = look.previous.backup.clone();
+    let before = before
+        .filter(|before| is_here(before.target.as_ref()))
+        .unwrap_or_default();
+    let mut backups_here: Vec<&ShopBackup> = backups.iter().map(AsRef::as_ref).collect();
+    backups_here.retain(|backup| is_here(noted(backup)));
+    let mut restores_here: Vec<&ShopRestore> = restores.iter().map(AsRef::as_ref).collect();
+    restores_here.retain(|restore| {
+        let status = restore.status.as_ref();
+        is_here(status.and_then(|status| status.target.as_ref()))
+    });
+    let known = Known {
+        failed: newest_failure(backups_here.iter().copied()),
+        made_at: look.made_at,
+    };
     let status = BackupStatus {
         image: look.stage.backup.image.clone(),
-        last: last(backups.iter().map(AsRef::as_ref)).or(before.last),
-        last_verified: last_verified(restores.iter().map(AsRef::as_ref)).or(before.last_verified),
+        account: Some(look.stage.backup.account),
+        target: Some(target.clone()),
+        last: last(backups_here.into_iter()).or(before.last),
+        last_verified: last_verified(restores_here.into_iter()).or(before.last_verified),
     };
     note_verified(look, &status, &mut backups).await?;
     forget_old(look, spec, &backups, &restores).await?;
-    let known = Known {
-        failed: newest_failure(&backups),
-        made_at: look.made_at,
-    };
     // What sleeps does not change, and needs no new backups.
     if runs(look.shop.spec.mode) {
         outcome.conditions = conditions(spec, &status, &known, look.scribe.now);
@@ -243,10 +259,14 @@ fn turned(before: &[Condition], now: &[Found]) -> Vec<(Reason, String)> {
         .collect()
 }
 
+/// The target that a backup is at, as far as that was noted.
+fn noted(backup: &ShopBackup) -> Option<&String> {
+    backup.status.as_ref()?.target.as_ref()
+}
+
 /// The newest record, if it has failed.
-fn newest_failure(backups: &[Arc<ShopBackup>]) -> Option<(String, String)> {
+fn newest_failure<'a>(backups: impl Iterator<Item = &'a ShopBackup>) -> Option<(String, String)> {
     let newest = backups
-        .iter()
         .filter_map(|backup| {
             let status = backup.status.as_ref()?;
             Some((moment(status.completed_at.as_deref()?)?, backup, status))
@@ -406,18 +426,22 @@ fn record(owner: &Owner, kind: &str, name: &str, spec: &Value) -> Value {
     })
 }
 
-/// A shop that has none yet does not wait for the night: without a full backup the archive is worth nothing.
-async fn begin_first(look: Look<'_>, backups: &mut Vec<Arc<ShopBackup>>) -> Result<(), Failure> {
-    let none = backups.is_empty()
-        && look
-            .previous
-            .backup
-            .as_ref()
-            .is_none_or(|backup| backup.last.is_none());
+/// A shop that has none yet at its target does not wait for the night: without a full backup the archive is worth nothing.
+async fn begin_first(
+    look: Look<'_>,
+    target: &str,
+    backups: &mut Vec<Arc<ShopBackup>>,
+) -> Result<(), Failure> {
+    let is_elsewhere = |told: Option<&String>| told.is_some_and(|told| told != target);
+    let before = look.previous.backup.as_ref();
+    let told = before.and_then(|before| before.target.as_ref());
+    let none = backups.iter().all(|backup| is_elsewhere(noted(backup)))
+        && (is_elsewhere(told) || before.is_none_or(|before| before.last.is_none()));
     if none && look.stage.serving.is_some() && may_begin(look).is_none() {
         let owner = &look.shop.owner;
         let spec = json!({"shopName": owner.name});
-        let body = record(owner, "ShopBackup", &first(owner), &spec);
+        let name = first(owner, target, !backups.is_empty());
+        let body = record(owner, "ShopBackup", &name, &spec);
         let resource = ShopBackup::api_resource();
         if let Some(made) = look
             .scribe

@@ -22,11 +22,10 @@ pub fn stage(shop: &ValidatedShop, status: Option<&ShopStatus>) -> BackupStage {
     if shop.spec.backup.is_none() {
         return BackupStage::default();
     }
+    let recorded = status.and_then(|status| status.backup.as_ref());
     BackupStage {
-        image: status
-            .and_then(|status| status.backup.as_ref())
-            .and_then(|backup| backup.image.clone()),
-        account: 1,
+        image: recorded.and_then(|backup| backup.image.clone()),
+        account: recorded.and_then(|backup| backup.account).unwrap_or(1),
     }
 }
 

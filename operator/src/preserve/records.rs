@@ -1,12 +1,12 @@
 //! What a record says, from what became of its Job. Pure.
 
 use panono_crds::{
-    LastBackup, LastVerification, ShopBackup, ShopBackupStatus, ShopRestore, ShopRestoreStatus,
-    WorkPhase,
+    Backup, LastBackup, LastVerification, ShopBackup, ShopBackupStatus, ShopRestore,
+    ShopRestoreStatus, WorkPhase,
 };
 
 use crate::backup::job::Report;
-use crate::desired::backup::Work;
+use crate::desired::backup::{CLAIM, Work};
 use crate::names::Owner;
 use crate::object::{digest, short};
 
@@ -66,9 +66,26 @@ impl Entry {
     }
 }
 
-/// The name of the first backup of a shop.
-pub(super) fn first(owner: &Owner) -> String {
-    owner.with("first")
+/// Where a shop's backups are: the bucket's address, or the name of the claim.
+pub(super) fn target(owner: &Owner, spec: &Backup) -> String {
+    let bucket = spec.bucket.as_ref();
+    bucket.map_or_else(|| owner.with(CLAIM), |bucket| bucket.url.clone())
+}
+
+/// The name of the first backup of a shop. At another target there is another one, `beside` records of those before.
+pub(super) fn first(owner: &Owner, target: &str, beside: bool) -> String {
+    if beside {
+        let which = short(digest(&serde_json::Value::from(target)));
+        owner.with(&format!("first-{which}"))
+    } else {
+        owner.with("first")
+    }
+}
+
+/// Whether a first backup is called so. No Job of a schedule is.
+pub(super) fn is_first(owner: &Owner, name: &str) -> bool {
+    let rest = name.strip_prefix(&owner.with("first"));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 pub(super) fn of_backup(backup: &ShopBackup) -> Entry {
@@ -131,6 +148,7 @@ fn failure(words: &str, report: Option<&Report>, text: &str) -> String {
 pub(super) fn backup_status(
     before: &ShopBackupStatus,
     job: &str,
+    target: &str,
     progress: &Progress,
     now: &str,
 ) -> ShopBackupStatus {
@@ -144,6 +162,7 @@ pub(super) fn backup_status(
             status.phase = WorkPhase::Running;
             status.message = None;
             status.job = Some(job.to_owned());
+            status.target.get_or_insert_with(|| target.to_owned());
             status.started_at.get_or_insert_with(|| now.to_owned());
         }
         Progress::Ended {
@@ -153,6 +172,7 @@ pub(super) fn backup_status(
             text,
         } => {
             status.job = Some(job.to_owned());
+            status.target.get_or_insert_with(|| target.to_owned());
             status.started_at.get_or_insert_with(|| now.to_owned());
             status.completed_at = Some(now.to_owned());
             if !done {
@@ -177,6 +197,7 @@ pub(super) fn restore_status(
     before: &ShopRestoreStatus,
     work: &Work,
     job: &str,
+    target: &str,
     progress: &Progress,
     now: &str,
 ) -> ShopRestoreStatus {
@@ -190,6 +211,7 @@ pub(super) fn restore_status(
             status.phase = WorkPhase::Running;
             status.message = None;
             status.job = Some(job.to_owned());
+            status.target.get_or_insert_with(|| target.to_owned());
             status.started_at.get_or_insert_with(|| now.to_owned());
         }
         Progress::Ended {
@@ -199,6 +221,7 @@ pub(super) fn restore_status(
             text,
         } => {
             status.job = Some(job.to_owned());
+            status.target.get_or_insert_with(|| target.to_owned());
             status.started_at.get_or_insert_with(|| now.to_owned());
             status.completed_at = Some(now.to_owned());
             status.phase = if *done {
@@ -278,9 +301,10 @@ pub(super) fn moment(text: &str) -> Option<i64> {
 mod tests {
     use panono_crds::{ShopBackupStatus, ShopRestoreStatus, WorkPhase};
 
-    use super::{Progress, backup_status, restore_status};
+    use super::{Progress, backup_status, first, is_first, restore_status};
     use crate::backup::job::Report;
     use crate::desired::backup::Work;
+    use crate::names::Owner;
 
     const NOW: &str = "2026-11-30T12:00:00Z";
 
@@ -295,7 +319,13 @@ mod tests {
 
     #[test]
     fn a_backup_tells_what_its_job_said() {
-        let begun = backup_status(&ShopBackupStatus::default(), "j", &Progress::Runs, "a");
+        let begun = backup_status(
+            &ShopBackupStatus::default(),
+            "j",
+            "s3://b/one",
+            &Progress::Runs,
+            "a",
+        );
         assert_eq!(begun.phase, WorkPhase::Running);
         let report = Report {
             backup: Some("b".to_owned()),
@@ -305,21 +335,46 @@ mod tests {
             gtid: Some("g".to_owned()),
             ..Report::default()
         };
-        let done = backup_status(&begun, "j", &ended(true, Some(report), ""), NOW);
+        let done = backup_status(
+            &begun,
+            "j",
+            "s3://b/two",
+            &ended(true, Some(report), ""),
+            NOW,
+        );
         assert_eq!(done.phase, WorkPhase::Succeeded);
         assert_eq!((done.bytes, done.stored_bytes), (Some(5), Some(3)));
         assert_eq!(done.started_at.as_deref(), Some("a"));
+        // It is where it was begun, whatever the Shop says by now.
+        assert_eq!(done.target.as_deref(), Some("s3://b/one"));
         assert_eq!(done.completed_at.as_deref(), Some(NOW));
         // A pod that is gone has told nothing, and the backup is there all the same.
-        let silent = backup_status(&begun, "j", &ended(true, None, ""), NOW);
+        let silent = backup_status(&begun, "j", "t", &ended(true, None, ""), NOW);
         assert_eq!((silent.phase, silent.backup), (WorkPhase::Succeeded, None));
+    }
+
+    /// The record of the first backup at the target before is there, and stays.
+    #[test]
+    fn each_target_has_a_first_backup() {
+        let owner = Owner {
+            name: "demo".to_owned(),
+            namespace: "n".to_owned(),
+            uid: None,
+        };
+        let one = first(&owner, "s3://b/one", false);
+        assert_eq!(one, "demo-first");
+        let two = first(&owner, "s3://b/two", true);
+        assert_ne!(two, one);
+        assert_ne!(two, first(&owner, "s3://b/three", true));
+        assert!(is_first(&owner, &one) && is_first(&owner, &two));
+        assert!(!is_first(&owner, "demo-backup-29000001"));
     }
 
     /// What a human reads is what the program said, then what its log said, then what Kubernetes says.
     #[test]
     fn a_failure_is_told_in_the_best_words_there_are() {
         let message = |progress| {
-            let status = backup_status(&ShopBackupStatus::default(), "j", &progress, NOW);
+            let status = backup_status(&ShopBackupStatus::default(), "j", "t", &progress, NOW);
             assert_eq!(status.phase, WorkPhase::Failed);
             status.message.unwrap()
         };
@@ -340,6 +395,7 @@ mod tests {
                 &ShopRestoreStatus::default(),
                 &Work::Verify,
                 "j",
+                "t",
                 &ended(done, report, ""),
                 NOW,
             )

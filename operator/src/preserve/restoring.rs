@@ -4,8 +4,8 @@
 use k8s_openapi::api::core::v1::Pod;
 use kube::CustomResourceExt as _;
 use panono_crds::{
-    Backup, Component, DatabaseRestore, GROUP, Reason, RestoreInto, RestoreStatus, RestoreVolume,
-    Shop, ShopRestore, ShopRestoreStatus, ShopSpec, ShopStatus, VERSION, WorkPhase,
+    Backup, Component, DatabaseRestore, GROUP, Mode, Reason, RestoreInto, RestoreStatus,
+    RestoreVolume, Shop, ShopRestore, ShopRestoreStatus, ShopSpec, ShopStatus, VERSION, WorkPhase,
 };
 use serde_json::{Value, json};
 
@@ -257,9 +257,11 @@ fn new_shop(
             external: None,
         };
     }
-    if spec.mode == panono_crds::Mode::Hibernated {
-        spec.mode = panono_crds::Mode::Maintenance;
-    }
+    // Its database has to be woken, and its schema brought to the release, before there is anything to look at.
+    spec.mode = match spec.mode {
+        Mode::Hibernated | Mode::ReadOnly => Mode::Maintenance,
+        mode @ (Mode::Running | Mode::Maintenance) => mode,
+    };
     if let Some(managed) = &mut spec.database.managed {
         managed.restore = Some(DatabaseRestore {
             bucket: backup.bucket.clone(),
@@ -289,7 +291,7 @@ fn new_shop(
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::Pod;
-    use panono_crds::{Reason, RestoreInto, RestoreStatus, Shop, WorkPhase};
+    use panono_crds::{Mode, Reason, RestoreInto, RestoreStatus, Shop, WorkPhase};
     use serde_json::{Value, json};
 
     use super::{new_shop, told, verdict};
@@ -373,6 +375,7 @@ mod tests {
         assert!(spec["edge"].get("managed").is_some() && spec["edge"].get("fastly").is_none());
         assert!(spec["cache"].get("managed").is_some());
         assert_eq!(spec["url"], "https://again.example.com");
+        assert_eq!(spec["mode"], "Running");
         let restore = &spec["database"]["managed"]["restore"];
         assert_eq!(restore["bucket"]["url"], "s3://b/demo");
         assert_eq!(restore["keySecretName"], "demo-backup-key");
@@ -382,5 +385,12 @@ mod tests {
             made["metadata"]["annotations"]["panono.dev/restored-by"],
             "uid"
         );
+        // In these modes nothing is migrated, and nothing would ever serve.
+        for mode in [Mode::ReadOnly, Mode::Hibernated] {
+            let mut spec = shop.spec.clone();
+            spec.mode = mode;
+            let made = new_shop(&owner, &spec, &backup, &into, "uid");
+            assert_eq!(made["spec"]["mode"], "Maintenance", "{mode:?}");
+        }
     }
 }

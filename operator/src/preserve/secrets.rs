@@ -10,7 +10,7 @@ use rand::distr::{Alphanumeric, SampleString as _};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::credentials::{MANAGER, appeared, own_secret};
+use crate::credentials::{MANAGER, appeared, next, own_secret};
 use crate::desired::backup::{ACCOUNT, KEY, PART, initial_statements};
 use crate::failure::Failure;
 use crate::object::{Kind, insert};
@@ -44,7 +44,8 @@ pub async fn ensure(
         key(cluster, shop, used).await?;
     }
     let request = request.filter(|_| !shop.spec.database.is_group());
-    account(cluster, shop, request).await
+    let recorded = status.backup.as_ref().and_then(|backup| backup.account);
+    account(cluster, shop, recorded, request).await
 }
 
 fn has(found: &DynamicObject, key: &str) -> bool {
@@ -87,6 +88,7 @@ async fn key(cluster: &Cluster, shop: &ValidatedShop, used: bool) -> Result<(), 
 async fn account(
     cluster: &Cluster,
     shop: &ValidatedShop,
+    recorded: Option<i64>,
     request: Option<&str>,
 ) -> Result<i64, Failure> {
     let owner = &shop.owner;
@@ -103,7 +105,7 @@ async fn account(
             return Ok(before.unwrap_or(1));
         }
     }
-    let generation = before.unwrap_or(0_i64).saturating_add(1);
+    let generation = next(recorded, before);
     let password = Alphanumeric.sample_string(&mut rand::rng(), 32);
     let data = BTreeMap::from([
         ("init.sql", STANDARD.encode(initial_statements(&password))),
@@ -118,8 +120,8 @@ async fn account(
         .filter_map(|(note, text)| Some((note, text?)));
     let Some(mut found) = found else {
         let content = json!({"type": "Opaque", "data": data});
-        let policy = shop.spec.deletion_policy;
-        let mut object = owner.data_object(policy, Kind::Secret, name.clone(), PART, content);
+        // Whether it goes with its Shop is a field that is applied: who makes it must not hold that, too.
+        let mut object = owner.kept_object(Kind::Secret, name.clone(), PART, content);
         for (note, text) in notes {
             object.annotate(note, text);
         }

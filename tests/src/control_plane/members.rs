@@ -22,7 +22,9 @@ use panono_operator::agent::api::{
     ViewId,
 };
 use panono_operator::agent::{config, tls};
-use panono_operator::desired::group::{ACCOUNTS, AGENT_PORT, GENERATION_KEY, TLS, shop_key};
+use panono_operator::desired::group::{
+    ACCOUNTS, AGENT_PORT, CONTAINER, GENERATION_KEY, TLS, shop_key,
+};
 use panono_operator::names::{COMPONENT_LABEL, SHOP_LABEL};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
@@ -194,8 +196,18 @@ fn place(pod: &Pod) -> Option<((String, String), u32)> {
     ))
 }
 
+/// Whether the member's container runs, as far as its node has told.
+fn runs(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let mut containers = status
+        .and_then(|status| status.container_statuses.as_ref())
+        .into_iter()
+        .flatten();
+    containers.any(|container| container.name == CONTAINER && container.ready)
+}
+
 async fn appeared(client: &Client, groups: &Groups, pod: &Pod) -> Result<()> {
-    let Some((shop, ordinal)) = place(pod) else {
+    let Some((shop, ordinal)) = place(pod).filter(|_| runs(pod)) else {
         return Ok(());
     };
     let address = pod

@@ -306,6 +306,27 @@ fn what_a_schedule_makes_is_recorded() {
         )
         .await?;
 
+        // Nothing of it is at another target.
+        let moved = json!({"backup": {"bucket": {"url": "s3://b/another"}}});
+        change(client, &namespace, "demo", moved).await?;
+        condition(
+            client,
+            &namespace,
+            ConditionType::BackupVerified,
+            ConditionStatus::Unknown,
+            "VerificationPending",
+        )
+        .await?;
+        let found = condition(
+            client,
+            &namespace,
+            ConditionType::BackupFresh,
+            ConditionStatus::True,
+            "BackedUp",
+        )
+        .await?;
+        ensure!(found.message.contains("demo-first-"), "{}", found.message);
+
         // Hibernation suspends schedules.
         change(client, &namespace, "demo", json!({"mode": "Hibernated"})).await?;
         wait_until("the schedule to rest", LIMIT, async || {

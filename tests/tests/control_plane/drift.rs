@@ -171,6 +171,56 @@ fn every_field_of_ours_goes_back() {
     });
 }
 
+/// Pods know the password that they were made with: they are replaced when there is another one.
+#[test]
+fn passwords_that_are_lost_are_made_anew_and_used() {
+    on_bed(async |bed| {
+        let backed_up = with(&[("/backup/volume/size", json!("1Gi"))]);
+        let namespace = serving(bed, "lost", backed_up).await?;
+        let template = async |kind: Kind, name: &str, note: &str| {
+            let found = objects(&bed.client, &namespace, kind).get(name).await?;
+            let template = &found.data["spec"]["template"]["metadata"]["annotations"];
+            anyhow::Ok(template[note].clone())
+        };
+        for (secret, note) in [
+            ("demo-credentials", "panono.dev/credentials"),
+            ("demo-backup-account", "panono.dev/backup-account"),
+        ] {
+            let notes = async || template(Kind::StatefulSet, "demo-database", note).await;
+            ensure!(notes().await? == "1", "{note}: {}", notes().await?);
+            // The number is known when it is in the status.
+            wait_until("the number to be recorded", LIMIT, async || {
+                let shop = shops(&bed.client, &namespace)
+                    .get("demo")
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let status = shop.status.unwrap_or_default();
+                let account = status.backup.and_then(|backup| backup.account);
+                (account == Some(1))
+                    .then_some(())
+                    .ok_or(format!("{account:?}"))
+            })
+            .await?;
+            objects(&bed.client, &namespace, Kind::Secret)
+                .delete(secret, &Default::default())
+                .await?;
+            wait_until(
+                &format!("pods to be made with another {secret}"),
+                LIMIT,
+                async || {
+                    let now = notes().await.map_err(|error| error.to_string())?;
+                    (now == "2").then_some(()).ok_or(now.to_string())
+                },
+            )
+            .await?;
+        }
+        let web = template(Kind::Deployment, "demo-web", "panono.dev/credentials").await?;
+        ensure!(web == "2", "{web}");
+        reason(&bed.client, &namespace, "demo", "Serving").await?;
+        Ok(())
+    });
+}
+
 /// An object that somebody deletes is made again; a label of ours that somebody removes comes back.
 #[test]
 fn what_is_deleted_is_made_again() {

@@ -4,14 +4,14 @@
 use anyhow::{Result, ensure};
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Client, CustomResourceExt as _};
-use panono_crds::{ActionPhase, DecisionPhase, Shop, ShopAction};
+use panono_crds::{ActionPhase, ConditionType, DecisionPhase, Shop, ShopAction};
 use panono_operator::agent::api::Verb;
 use panono_operator::object::Kind;
 use panono_tests::control_plane::{namespace, objects};
 use panono_tests::wait::wait_until;
 use serde_json::{Value, json};
 
-use super::bed::{LIMIT, change, create, on_bed, reason, shops, with};
+use super::bed::{LIMIT, change, create, on_bed, reason, set, shops, with};
 
 const ONE: &str = "6f1c2b9e-0000-4000-8000-0000000000aa";
 const OTHER: &str = "6f1c2b9e-0000-4000-8000-0000000000bb";
@@ -260,6 +260,58 @@ fn actions_that_cannot_be_done_say_why() {
     });
 }
 
+/// An object that cannot be applied, and a volume that may not grow, are told; the group is looked after all the same.
+async fn others_stop_nothing(client: &Client, namespace: &str) -> Result<()> {
+    let since = |shop: &Shop| {
+        let conditions = shop.status.iter().flat_map(|status| &status.conditions);
+        let mut writable = conditions.filter(|found| found.kind == ConditionType::DatabaseWritable);
+        writable
+            .next()
+            .map(|found| found.last_transition_time.clone())
+    };
+    let before = since(&shops(client, namespace).get("demo").await?);
+    ensure!(before.is_some());
+    let ingresses = objects(client, namespace, Kind::Ingress);
+    let foreign: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "demo"},
+        "spec": {"defaultBackend": {"service": {"name": "other", "port": {"number": 80}}}},
+    }))?;
+    ingresses.create(&PostParams::default(), &foreign).await?;
+    let exposed = json!({
+        "exposure": {"ingress": {"className": "public"}},
+        "database": {"managed": {"storage": {"size": "20Gi"}}},
+    });
+    change(client, namespace, "demo", exposed).await?;
+    let shop = reason(client, namespace, "demo", "NameTaken").await?;
+    ensure!(since(&shop) == before, "{:?}", shop.status);
+    switch_over(client, namespace, "refused", 1).await?;
+    ingresses.delete("demo", &Default::default()).await?;
+    // No storage class lets its volumes grow.
+    let shop = reason(client, namespace, "demo", "Refused").await?;
+    let message = &shop.status.unwrap_or_default().conditions[0].message;
+    ensure!(message.contains("allowVolumeExpansion"), "{message}");
+    switch_over(client, namespace, "small", 0).await
+}
+
+/// Asks for another primary, and waits until it is.
+async fn switch_over(client: &Client, namespace: &str, name: &str, to: u32) -> Result<()> {
+    let actions: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &ShopAction::api_resource());
+    let action: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "panono.dev/v1alpha1", "kind": "ShopAction", "metadata": {"name": name},
+        "spec": {"shopName": "demo", "switchover": {"to": to}},
+    }))?;
+    actions.create(&PostParams::default(), &action).await?;
+    wait_until("another primary", LIMIT, async || {
+        let action = actions.get(name).await.map_err(|error| error.to_string())?;
+        let phase = action.data["status"]["phase"].clone();
+        (phase == "Succeeded")
+            .then_some(())
+            .ok_or_else(|| action.data["status"].to_string())
+    })
+    .await
+}
+
 /// From nothing to five members and back to three, with a switchover: what the operator tells members, and nothing else.
 #[test]
 fn a_group_comes_up_grows_and_shrinks() {
@@ -267,7 +319,23 @@ fn a_group_comes_up_grows_and_shrinks() {
         let namespace = namespace(&bed.client, "whole").await?;
         let client = &bed.client;
         bed.members.answer_in(&namespace);
-        create(client, &namespace, "demo", grouped()).await?;
+        // With an image that is not there, until somebody corrects it.
+        let image = |name: &str| json!({"database": {"managed": {"image": name}}});
+        let mut wrong = grouped();
+        set(
+            &mut wrong,
+            "/database/managed/image",
+            json!("registry.example/missing:9.7"),
+        );
+        create(client, &namespace, "demo", wrong).await?;
+        reason(client, &namespace, "demo", "ImageUnavailable").await?;
+        change(
+            client,
+            &namespace,
+            "demo",
+            image("registry.example/mysql:9.7"),
+        )
+        .await?;
         reason(client, &namespace, "demo", "Serving").await?;
         let told = || bed.members.told(&namespace, "demo");
         let bootstraps = || {
@@ -300,6 +368,7 @@ fn a_group_comes_up_grows_and_shrinks() {
             reason(client, &namespace, "demo", "Serving").await?;
         }
         ensure!(bootstraps() == 1, "{:?}", told());
+        others_stop_nothing(client, &namespace).await?;
         let left: Vec<u32> = told()
             .iter()
             .filter(|(_, verb)| matches!(verb, Verb::Leave {}))

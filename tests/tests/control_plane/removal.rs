@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use kube::api::{Api, DeleteParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use panono_operator::object::Kind;
 use panono_tests::control_plane::{namespace, objects};
 use panono_tests::wait::wait_until;
@@ -99,10 +99,29 @@ fn a_deleted_shop_leaves_what_it_says() {
             })
             .await
         };
+        // Whether the passwords go with the Shop, once that is said.
+        let policy = async |wanted: &str| {
+            let spec = json!({"deletionPolicy": wanted});
+            change(&bed.client, &namespace, "demo", spec).await?;
+            wait_until(wanted, LIMIT, async || {
+                let found = objects(&bed.client, &namespace, Kind::Secret)
+                    .get("demo-credentials")
+                    .await
+                    .map_err(|error| error.to_string())?;
+                let owners = found.metadata.owner_references.unwrap_or_default();
+                (owners.is_empty() == (wanted == "Retain"))
+                    .then_some(())
+                    .ok_or_else(|| format!("{owners:?}"))
+            })
+            .await
+        };
         create(&bed.client, &namespace, "demo", spec()).await?;
         reason(&bed.client, &namespace, "demo", "Serving").await?;
         let secret = objects(&bed.client, &namespace, Kind::Secret);
         let before = secret.get("demo-credentials").await?.data["data"].clone();
+        // It may say something else in the meantime.
+        policy("Delete").await?;
+        policy("Retain").await?;
         go(&[
             "PersistentVolumeClaim data-demo-database-0",
             "PersistentVolumeClaim demo-media",
@@ -110,14 +129,19 @@ fn a_deleted_shop_leaves_what_it_says() {
         ])
         .await?;
 
-        create(
-            &bed.client,
-            &namespace,
-            "demo",
-            with(&[("/deletionPolicy", json!("Delete"))]),
-        )
-        .await?;
-        reason(&bed.client, &namespace, "demo", "Serving").await?;
+        let deletes = with(&[("/deletionPolicy", json!("Delete"))]);
+        create(&bed.client, &namespace, "demo", deletes).await?;
+        let shop = reason(&bed.client, &namespace, "demo", "Serving").await?;
+        // As it was made once: under another name the operator said whose it is, too.
+        let owned = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "demo-credentials", "ownerReferences": [
+            {"apiVersion": "panono.dev/v1alpha1", "kind": "Shop", "name": "demo", "uid": shop.metadata.uid, "controller": true},
+        ]}});
+        let parameters = PatchParams::apply("panono-operator-credentials").force();
+        secret
+            .patch("demo-credentials", &parameters, &Patch::Apply(owned))
+            .await?;
+        policy("Retain").await?;
+        policy("Delete").await?;
         assert_eq!(
             secret.get("demo-credentials").await?.data["data"],
             before,

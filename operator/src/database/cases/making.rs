@@ -3,10 +3,10 @@
 use panono_crds::{DecisionPhase, MemberState, OperationKind, RecoveryRule, RecoveryStatus};
 
 use super::{
-    GROUP, OTHER, add, add_to, answer, down, gtids, hold, new, operation, order, up, uuid, view,
-    word,
+    GROUP, OTHER, add, add_to, answer, broken, down, gtids, hold, new, operation, order, up, uuid,
+    view, word,
 };
-use crate::database::decide::{Decision, Proposal, Step, decide};
+use crate::database::decide::{Decision, Proposal, Step, decide, growth};
 use crate::database::evidence::{Data, Evidence, Verb};
 use crate::database::record;
 use crate::gtid::GtidSet;
@@ -90,6 +90,114 @@ fn a_group_is_made_once_and_never_beside_data() {
             "nothing",
         ),
     ]);
+}
+
+/// A pod that does not run has nothing to lose by being made anew, and nobody who waits for it comes further without.
+#[test]
+fn pods_that_do_not_run_are_made_from_the_wanted_template() {
+    hold(&[
+        (
+            "no pod of a new Shop comes up",
+            new,
+            |e| (0..3).for_each(|ordinal| broken(e, ordinal)),
+            "remake 0",
+        ),
+        (
+            "there is none of another template",
+            new,
+            |e| {
+                broken(e, 1);
+                e.pods.get_mut(&1).unwrap().revision = "new".to_owned();
+            },
+            "wait",
+        ),
+        (
+            "it runs, and does not answer",
+            new,
+            |e| {
+                broken(e, 1);
+                e.pods.get_mut(&1).unwrap().runs = true;
+            },
+            "wait",
+        ),
+        (
+            "it is ending",
+            new,
+            |e| {
+                broken(e, 1);
+                e.pods.get_mut(&1).unwrap().leaving = true;
+            },
+            "wait",
+        ),
+        (
+            "its node has not told yet that it runs",
+            new,
+            |e| {
+                let pod = e.pods.get_mut(&1).unwrap();
+                pod.runs = false;
+                pod.revision = "old".to_owned();
+            },
+            "record bootstrap 0",
+        ),
+        (
+            "the member that makes the group",
+            beginning,
+            |e| broken(e, 0),
+            "remake 0",
+        ),
+        (
+            "all members are down",
+            down,
+            |e| (0..3).for_each(|ordinal| broken(e, ordinal)),
+            "remake 0",
+        ),
+        (
+            "two of them wait for each other",
+            up,
+            |e| (1..3).for_each(|ordinal| broken(e, ordinal)),
+            "remake 1",
+        ),
+        (
+            "one is being replaced",
+            up,
+            |e| {
+                e.record.operation = Some(operation(OperationKind::Replace, 2));
+                broken(e, 2);
+            },
+            "remake 2",
+        ),
+    ]);
+}
+
+/// A volume grows when nothing else is done, and also while a member is waited for.
+#[test]
+fn volumes_grow_beside_everything_else() {
+    let grows = |start: fn() -> Evidence, change: fn(&mut Evidence)| {
+        let mut evidence = start();
+        evidence.wanted.claim_bytes = 20;
+        change(&mut evidence);
+        growth(&evidence, &decide(&evidence))
+    };
+    assert_eq!(grows(up, |_| {}), Some(0));
+    assert_eq!(
+        grows(up, |e| e.claims.get_mut(&0).unwrap().bytes = 20),
+        Some(1)
+    );
+    assert_eq!(grows(up, |e| e.answers.clear()), Some(0), "nobody answers");
+    assert_eq!(grows(down, |_| {}), None, "the group is made again first");
+    assert_eq!(
+        grows(up, |e| e.orders = order(Verb::Switchover(Some(1)))),
+        None,
+        "what was asked for comes first"
+    );
+    assert_eq!(grows(up, |e| e.wanted.hibernated = true), None);
+    assert_eq!(grows(new, |_| {}), None);
+    let foreign = |e: &mut Evidence| {
+        for claim in e.claims.values_mut() {
+            claim.marker = Some(OTHER.to_owned());
+        }
+    };
+    assert_eq!(grows(up, foreign), None, "volumes of somebody else");
 }
 
 fn beginning() -> Evidence {

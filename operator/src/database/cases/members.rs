@@ -232,12 +232,6 @@ fn members_are_added_and_taken_out_one_by_one() {
             "record done false",
         ),
         (
-            "its volume is to grow",
-            up,
-            |e| e.wanted.claim_bytes = 20,
-            "grow 0",
-        ),
-        (
             "a new volume is marked",
             up,
             |e| e.claims.get_mut(&2).unwrap().marker = None,

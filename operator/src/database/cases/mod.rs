@@ -84,6 +84,7 @@ fn add(evidence: &mut Evidence, ordinal: u32) {
             uid: format!("pod-{ordinal}"),
             revision: "new".to_owned(),
             leaving: false,
+            runs: true,
         },
     );
     evidence.answers.insert(
@@ -134,6 +135,14 @@ fn new() -> Evidence {
         };
     }
     evidence
+}
+
+/// A pod does not run, and is of a template that is not wanted any longer.
+fn broken(evidence: &mut Evidence, ordinal: u32) {
+    let pod = evidence.pods.get_mut(&ordinal).unwrap();
+    pod.runs = false;
+    pod.revision = "old".to_owned();
+    evidence.answers.remove(&ordinal);
 }
 
 fn operation(kind: OperationKind, ordinal: u32) -> OperationStatus {
@@ -190,13 +199,13 @@ fn word(step: &Step) -> String {
         },
         Step::Act(act) => match act {
             Act::MarkClaim { ordinal } => format!("mark {ordinal}"),
-            Act::GrowClaim { ordinal } => format!("grow {ordinal}"),
             Act::Bootstrap { ordinal, .. } => format!("bootstrap {ordinal}"),
             Act::Fence { ordinal, .. } => format!("fence {ordinal}"),
             Act::Release { ordinal, .. } => format!("release {ordinal}"),
             Act::Recover { ordinal, .. } => format!("recover {ordinal}"),
             Act::Switchover { ordinal, .. } => format!("switchover {ordinal}"),
             Act::Replace { ordinal, .. } => format!("replace {ordinal}"),
+            Act::Remake { ordinal, .. } => format!("remake {ordinal}"),
             Act::Leave { ordinal, .. } => format!("leave {ordinal}"),
             Act::Reclone { ordinal, donor, .. } => format!("reclone {ordinal} from {donor}"),
             Act::MakeSecrets { generation } => format!("make secrets {generation}"),

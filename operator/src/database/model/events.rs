@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use panono_crds::DatabaseStatus;
 
-use super::world::{Run, World, uuid};
+use super::world::{Member, Run, World, uuid};
 use crate::database::decide::Step;
 use crate::gtid::Source;
 
@@ -46,7 +46,12 @@ impl World {
             }
             20 => match b % 5 {
                 0 => self.wanted = [1, 3, 5][a as usize % 3],
-                1 => self.revision += 1,
+                1 => {
+                    self.revision += 1;
+                    if a & 3 == 0 {
+                        self.bad.insert(self.revision);
+                    }
+                }
                 2 if self.members[at].run == Run::Out => {
                     self.had_errant = true;
                     let source = uuid(self.members[at].uuid);
@@ -78,6 +83,7 @@ impl World {
             },
             21 => self.files(at),
             22 => self.shop[a as usize % 2] = self.in_use(),
+            24 => self.fail(at),
             23 => self.rotate = self.rotate || b & 1 == 0,
             _ => {}
         }
@@ -85,9 +91,21 @@ impl World {
         self.nobody_is_locked_out();
     }
 
-    /// Nothing more goes wrong: what does it come to?
+    /// What a member's pod was made with is not enough for it any longer.
+    fn fail(&mut self, at: usize) {
+        self.stop(&BTreeSet::from([at]));
+        if self.members[at].run != Run::Down {
+            self.members[at].run = Run::Broken;
+        }
+    }
+
+    /// Nothing more goes wrong, and who looks after the Shop corrects what pods are made with: what does it come to?
     pub(super) fn settle(&mut self) -> Step {
         self.delayed.clear();
+        let broken = |member: &Member| member.run == Run::Broken;
+        if self.bad.contains(&self.revision) || self.members.iter().any(broken) {
+            self.revision += 1;
+        }
         let mut last = Step::Nothing;
         for _ in 0..400 {
             self.give_up();

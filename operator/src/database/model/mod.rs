@@ -1,5 +1,5 @@
 //! The decisions against a model of a group in which everything goes wrong that can: members crash together or alone, are cut off,
-//! lose their disks, get transactions of their own; answers are missing or old; commands are lost or arrive late; the operator
+//! lose their disks, get transactions of their own; pods do not come up; answers are missing or old; commands are lost or arrive late; the operator
 //! is replaced at any moment; the Shop is deleted and made again, or wants something else.
 
 mod events;
@@ -35,7 +35,7 @@ proptest! {
     #[test]
     fn nothing_that_can_happen_leads_to_harm(
         members in prop::sample::select(vec![1_u32, 3, 5]),
-        events in prop::collection::vec((0_u8..24, any::<u8>(), any::<u8>()), 0..120),
+        events in prop::collection::vec((0_u8..25, any::<u8>(), any::<u8>()), 0..120),
     ) {
         let (world, last) = run(members, &events);
         // Fewer members were wanted before there was a group: what is on the other volumes cannot be told.
@@ -100,6 +100,22 @@ fn the_model_brings_groups_up_and_down() {
     assert!(world.lost_disk);
     assert!(matches!(last, Step::Stall(_)), "{last:?}");
     assert!(world.record.recovery.is_none());
+}
+
+/// All pods are made of a template that is no good, or none comes up again: they are made anew from a corrected one.
+#[test]
+fn the_model_makes_pods_anew() {
+    let (world, last) = run(3, &[(20, 0, 1), (17, 0, 0), (17, 1, 0), (17, 2, 0)]);
+    assert_eq!(last, Step::Nothing);
+    assert_eq!((world.revision, world.bootstraps), (3, 1));
+
+    let mut events = up();
+    events.extend([(12, 0, 0), (24, 0, 0), (24, 1, 0), (24, 2, 0)]);
+    let (world, last) = run(3, &events);
+    assert_eq!(last, Step::Nothing);
+    assert_eq!(world.bootstraps, 1);
+    let recovery = world.record.recovery.unwrap();
+    assert_eq!(recovery.rule, RecoveryRule::Proven);
 }
 
 /// Passwords change in it, with members and pods that are late.

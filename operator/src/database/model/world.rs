@@ -19,8 +19,10 @@ pub(super) fn uuid(number: u32) -> String {
 /// What a server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Run {
-    /// The pod does not run.
+    /// There is no pod.
     Down,
+    /// The pod does not come up, and never will.
+    Broken,
     /// In no group.
     Out,
     /// In the group with this number.
@@ -68,6 +70,8 @@ pub(super) struct World {
     pub(super) version: u64,
     pub(super) wanted: u32,
     pub(super) revision: u32,
+    /// Templates of which no pod comes up.
+    pub(super) bad: BTreeSet<u32>,
     pub(super) reclones: bool,
     pub(super) acknowledged: GtidSet,
     pub(super) next: u32,
@@ -103,6 +107,7 @@ impl World {
             version: 0,
             wanted,
             revision: 1,
+            bad: BTreeSet::new(),
             reclones: true,
             acknowledged: GtidSet::default(),
             next: 100,
@@ -151,12 +156,22 @@ impl World {
                 self.members[ordinal].run = Run::Down;
             } else if self.members[ordinal].run == Run::Down {
                 let (pod, revision) = (self.number(), self.revision);
+                let run = self.starts();
                 let member = &mut self.members[ordinal];
                 member.pod = pod;
                 member.revision = revision;
                 member.left = false;
-                member.run = Run::Out;
+                member.run = run;
             }
+        }
+    }
+
+    /// What becomes of a pod that is made now.
+    pub(super) fn starts(&self) -> Run {
+        if self.bad.contains(&self.revision) {
+            Run::Broken
+        } else {
+            Run::Out
         }
     }
 
@@ -258,7 +273,7 @@ impl World {
             if let Run::In(group) = member.run {
                 touched.insert(group);
             }
-            if member.run != Run::Down {
+            if let Run::In(_) = member.run {
                 member.run = Run::Out;
             }
             member.received = GtidSet::default();
@@ -392,8 +407,12 @@ impl World {
                     uid: member.pod.to_string(),
                     revision: member.revision.to_string(),
                     leaving: false,
+                    runs: member.run != Run::Broken,
                 },
             );
+            if member.run == Run::Broken {
+                continue;
+            }
             if hidden & (1 << (ordinal % 6)) != 0 {
                 continue;
             }
@@ -588,6 +607,13 @@ impl World {
                     self.pods();
                 }
             }
+            Act::Remake { ordinal, pod_uid } => {
+                let member = &mut self.members[ordinal as usize];
+                if member.pod.to_string() == pod_uid && member.run == Run::Broken {
+                    member.run = Run::Down;
+                    self.pods();
+                }
+            }
             Act::Leave { ordinal, epoch } => {
                 if let Some(at) = self.heard(ordinal, epoch) {
                     self.down_by_us(at);
@@ -646,10 +672,7 @@ impl World {
                     self.members[at].certificate = self.members[at].files;
                 }
             }
-            Act::GrowClaim { .. }
-            | Act::ApplySettings { .. }
-            | Act::SetProtocol { .. }
-            | Act::End { .. } => {}
+            Act::ApplySettings { .. } | Act::SetProtocol { .. } | Act::End { .. } => {}
         }
         assert!(
             self.ours.len() <= 1,
@@ -666,7 +689,7 @@ impl World {
     pub(super) fn heard(&mut self, ordinal: u32, epoch: i64) -> Option<usize> {
         let at = ordinal as usize;
         let member = self.members.get_mut(at)?;
-        if member.run == Run::Down || epoch < member.epoch {
+        if matches!(member.run, Run::Down | Run::Broken) || epoch < member.epoch {
             return None;
         }
         member.epoch = epoch;
@@ -696,7 +719,7 @@ impl World {
         self.stop(&BTreeSet::from([at]));
         let mut fresh = self.fresh();
         fresh.pod = self.number();
-        fresh.run = Run::Out;
+        fresh.run = self.starts();
         self.members[at] = fresh;
         self.forget();
     }

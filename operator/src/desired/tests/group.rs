@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Stage, desired, grouped, settled, templates, valid};
+use crate::desired::group::revision;
 use crate::object::Kind;
 
 /// What is rendered for members is what their agent takes, once the init container has added what differs between them.
@@ -54,6 +55,20 @@ fn the_agent_takes_its_configuration() {
             .any(|peer| peer.mysql == format!("{}:{}", read.host, read.port))
     );
     assert_eq!(read.settings["long_query_time"], "2");
+}
+
+/// Another StatefulSet is not taken for the members': they would be replaced for ever.
+#[test]
+fn the_template_of_members_is_told_beside_a_watched_cache() {
+    let mut spec = grouped();
+    spec["cache"] = json!({"managed": {"replicas": 3}});
+    let objects = settled(&spec);
+    let sets = objects
+        .iter()
+        .filter(|object| object.key.kind == Kind::StatefulSet);
+    assert_eq!(sets.count(), 2);
+    assert!(revision(&objects).is_some());
+    assert_eq!(revision(&objects), revision(&settled(&grouped())));
 }
 
 /// A member that is to go may be the primary for as long as it is there.
