@@ -242,9 +242,9 @@ pub async fn finish_copy(core: &Arc<Core>) -> Result<()> {
     // Whoever commands sees that it is out, and commands it again.
     core.ledger.change(|kept| kept.recloned = None)?;
     core.update(|moment| {
-        moment
-            .join_error
-            .get_or_insert_with(|| "the copy of another member's data is not whole".to_owned());
+        moment.join_error.get_or_insert_with(|| {
+            "the copy of another member's data is not whole: it has to be copied again".to_owned()
+        });
     });
     Ok(())
 }

@@ -9,21 +9,24 @@ const LEAST: u64 = 32 * MIB;
 /// With less than this nothing can be written: the server waits for space, or refuses what its tables have none for.
 const NOTHING: u64 = MIB;
 
+/// Bytes that are free, and bytes in all.
+fn space(volume: &Path) -> Option<(u64, u64)> {
+    let seen = rustix::fs::statvfs(volume).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(seen.f_frsize);
+    Some((bytes(seen.f_bavail), bytes(seen.f_blocks)))
+}
+
 /// Whether nothing can be written to it.
 #[must_use]
 pub fn is_exhausted(volume: &Path) -> bool {
-    rustix::fs::statvfs(volume)
-        .is_ok_and(|seen| seen.f_bavail.saturating_mul(seen.f_frsize) < NOTHING)
+    space(volume).is_some_and(|(free, _)| free < NOTHING)
 }
 
 /// Words for people about a volume that is full; nothing while it is not, or nobody knows.
 #[must_use]
 pub fn full(volume: &Path) -> Option<String> {
-    let seen = rustix::fs::statvfs(volume).ok()?;
-    words(
-        seen.f_bavail.saturating_mul(seen.f_frsize),
-        seen.f_blocks.saturating_mul(seen.f_frsize),
-    )
+    let (free, all) = space(volume)?;
+    words(free, all)
 }
 
 fn words(free: u64, all: u64) -> Option<String> {
