@@ -179,6 +179,53 @@ pub fn replication(config: &Config, set: i64) -> Result<(Secret, i64)> {
     }
 }
 
+/// Whether the group was given passwords that this member's data does not know yet, though its files do.
+#[must_use]
+pub fn is_older(files: i64, own: i64, set: i64) -> bool {
+    own < set && own < files
+}
+
+/// Lets the account of replication in on this server alone with both passwords that the files have: a member that joins reaches
+/// itself and the others with the same one, and its data may be older than that.
+///
+/// It is no transaction. Those by which the group changed its passwords follow; what was set last stays the one before with each
+/// of them, so that is the older one here.
+///
+/// # Errors
+/// When there is no password, or the server refuses.
+pub async fn let_in(config: &Config, connection: &mut MySqlConnection) -> Result<()> {
+    let mut secret = Secret::read(&config.replication_account)?;
+    let account = name(&secret, "%");
+    let mut statements = vec![format!(
+        "ALTER USER {account} IDENTIFIED BY {}",
+        quoted(&secret.password)
+    )];
+    if let Some(old) = secret.old_password.take() {
+        statements.push(format!(
+            "ALTER USER {account} IDENTIFIED BY {} RETAIN CURRENT PASSWORD",
+            quoted(&old)
+        ));
+    }
+    sql::run_unlogged(connection, &statements)
+        .await
+        .context("the account of replication could not be given the group's password")?;
+    tracing::info!("this member's data is older than the group's passwords: they were set");
+    Ok(())
+}
+
+/// What lets the agent in on its own server, run as that starts.
+///
+/// # Errors
+/// When there is no password.
+pub fn own_statements(config: &Config) -> Result<String> {
+    let secret = Secret::read(&config.admin_account)?;
+    Ok(format!(
+        "SET SESSION sql_log_bin = 0;\nALTER USER {} IDENTIFIED BY {};\n",
+        name(&secret, "localhost"),
+        quoted(&secret.password)
+    ))
+}
+
 /// Whether this member should reach the others with another password from now on: the group was given it and it still uses the
 /// one before.
 pub fn is_behind(core: &Core) -> bool {

@@ -15,6 +15,7 @@ use super::api::{DataDirectory, Done, MemberState, Problem, Server, Verb};
 use super::core::{Core, Request, epoch_of};
 use super::errands::{finish_copy, give_up_for_space, learn, save};
 use super::join::{self, Joined, MayStillBootstrap};
+use super::lockout::{Lockout, Remedy};
 use super::process::{self, Mysqld, RESTART};
 use super::sql::{self, Seen};
 use super::store::Marker;
@@ -78,6 +79,7 @@ pub struct Driver {
     roles: Vec<JoinHandle<()>>,
     files_at: Instant,
     full_since: Option<Instant>,
+    lockout: Lockout,
 }
 
 impl Driver {
@@ -100,6 +102,7 @@ impl Driver {
             roles: Vec::new(),
             files_at: now,
             full_since: None,
+            lockout: Lockout::default(),
         }
     }
 
@@ -216,7 +219,7 @@ impl Driver {
             );
             self.core.config()
         });
-        match Mysqld::start(&config) {
+        match Mysqld::start(&config, self.lockout.statements(&config).as_deref()) {
             Ok(server) => {
                 self.core.metrics.starts.inc();
                 self.server = Some(server);
@@ -272,9 +275,36 @@ impl Driver {
         }
     }
 
+    async fn connect(&mut self) -> Option<MySqlConnection> {
+        let config = self.core.config();
+        let error = match sql::connect(&config).await {
+            Ok(connection) => {
+                self.lockout.ended(&config);
+                return Some(connection);
+            }
+            Err(error) => error,
+        };
+        if sql::is_refused(&error) {
+            let remedy = self.lockout.refused(Instant::now());
+            let server = self.server.as_mut().filter(|_| remedy != Remedy::Wait);
+            if let Some(server) = server {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the server does not let its agent in: it is started again with the agent's password"
+                );
+                if remedy == Remedy::Kill {
+                    server.kill();
+                } else {
+                    server.terminate();
+                }
+            }
+        }
+        None
+    }
+
     async fn observe(&mut self) -> Option<Seen> {
         if self.connection.is_none() {
-            self.connection = sql::connect(&self.core.config()).await.ok();
+            self.connection = self.connect().await;
         }
         let connection = self.connection.as_mut()?;
         match sql::observe(connection).await {

@@ -134,6 +134,9 @@ pub async fn join(core: &Arc<Core>, blind: bool) -> Result<Joined> {
     )
     .await?;
     let set = prospect.passwords.max(seen.passwords.0);
+    if accounts::is_older(config.generation(), seen.passwords.0, set) {
+        accounts::let_in(&config, &mut connection).await?;
+    }
     start(core, &mut connection, set).await?;
     Ok(Joined::Yes)
 }

@@ -17,6 +17,7 @@ mod errands;
 pub mod heartbeat;
 pub mod http;
 pub mod join;
+mod lockout;
 pub mod metrics;
 pub mod missing;
 pub mod option_file;

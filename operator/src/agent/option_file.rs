@@ -14,6 +14,8 @@ pub struct Paths {
     pub new_data: PathBuf,
     /// The option file.
     pub options: PathBuf,
+    /// Statements that it runs as it starts.
+    pub statements: PathBuf,
     /// The socket.
     pub socket: PathBuf,
     /// The server's process id.
@@ -28,6 +30,7 @@ impl Paths {
             data: config.volume.join("data"),
             new_data: config.volume.join("data.new"),
             options: config.run_folder.join("my.cnf"),
+            statements: config.run_folder.join("start.sql"),
             socket: config.run_folder.join("mysqld.sock"),
             pid: config.run_folder.join("mysqld.pid"),
         }

@@ -121,15 +121,20 @@ pub struct Mysqld {
 }
 
 impl Mysqld {
-    /// Writes the option file and starts the server.
+    /// Writes the option file and starts the server, with statements that it runs before it lets anybody in.
     ///
     /// # Errors
     /// When the program is missing.
-    pub fn start(config: &Config) -> Result<Self> {
+    pub fn start(config: &Config, statements: Option<&str>) -> Result<Self> {
         let paths = Paths::of(config);
         private_file(&paths.options, &option_file(config, getuid().is_root()))?;
-        let child = Command::new(&config.mysqld)
-            .arg(format!("--defaults-file={}", paths.options.display()))
+        let mut command = Command::new(&config.mysqld);
+        command.arg(format!("--defaults-file={}", paths.options.display()));
+        if let Some(statements) = statements {
+            private_file(&paths.statements, statements)?;
+            command.arg(format!("--init-file={}", paths.statements.display()));
+        }
+        let child = command
             // The server then ends with code 16 where it wants to be started again.
             .env("MYSQLD_PARENT_PID", std::process::id().to_string())
             .stdin(Stdio::null())

@@ -106,6 +106,35 @@ pub async fn run(
     Ok(())
 }
 
+/// Runs statements for this server alone, outside of any group: they are no transactions. Its doors for a shop stay closed.
+///
+/// # Errors
+/// When the server refuses one, or does not answer in time.
+pub async fn run_unlogged(connection: &mut MySqlConnection, statements: &[String]) -> Result<()> {
+    let open = "SET SESSION sql_log_bin = 0, GLOBAL super_read_only = OFF";
+    let close = "SET SESSION sql_log_bin = 1, GLOBAL super_read_only = ON";
+    run(connection, ANSWER_LIMIT, open).await?;
+    let mut done = Ok(());
+    for statement in statements {
+        done = run(connection, ANSWER_LIMIT, statement).await;
+        if done.is_err() {
+            break;
+        }
+    }
+    done.and(run(connection, ANSWER_LIMIT, close).await)
+}
+
+/// Whether the server is there and refuses the agent's passwords.
+#[must_use]
+pub fn is_refused(error: &anyhow::Error) -> bool {
+    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else {
+        return false;
+    };
+    error
+        .try_downcast_ref::<MySqlDatabaseError>()
+        .is_some_and(|error| error.number() == 1045)
+}
+
 /// The one text that a query has.
 ///
 /// # Errors

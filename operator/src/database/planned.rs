@@ -88,14 +88,22 @@ pub(super) fn step(evidence: &Evidence, group: &str) -> Step {
 /// Whether a member can be stopped: all others are in the group and have little to catch up, and there is one primary.
 fn others_stand(evidence: &Evidence, group: &str, stopped: u32) -> bool {
     let alone = evidence.record.replicas <= 1;
-    let stand = (0..evidence.record.replicas)
-        .filter(|ordinal| *ordinal != stopped)
-        .all(|ordinal| {
-            evidence
-                .answer(ordinal)
-                .is_some_and(|answer| answer.is_live(group) && answer.queue <= QUEUE)
-        });
-    stand && (alone || evidence.primary(group).is_some())
+    let others = (0..evidence.record.replicas).filter(|ordinal| *ordinal != stopped);
+    all_stand(evidence, group, others) && (alone || evidence.primary(group).is_some())
+}
+
+/// Whether a member can be taken out. Others that are to go, too, may never come: they hold nobody up.
+fn those_that_stay_stand(evidence: &Evidence, group: &str) -> bool {
+    let stay = 0..evidence.wanted.members.max(1);
+    all_stand(evidence, group, stay) && evidence.primary(group).is_some()
+}
+
+fn all_stand(evidence: &Evidence, group: &str, mut ordinals: impl Iterator<Item = u32>) -> bool {
+    ordinals.all(|ordinal| {
+        evidence
+            .answer(ordinal)
+            .is_some_and(|answer| answer.is_live(group) && answer.queue <= QUEUE)
+    })
 }
 
 fn is_live(evidence: &Evidence, group: &str, ordinal: u32) -> bool {
@@ -173,7 +181,7 @@ fn proceed(evidence: &Evidence, group: &str, operation: &OperationStatus) -> Ste
                 .is_some_and(|answer| answer.epoch >= operation.epoch && at_rest(answer.state));
             if left {
                 Step::Record(Decision::Replicas(ordinal))
-            } else if evidence.wanted.members > ordinal || !others_stand(evidence, group, ordinal) {
+            } else if evidence.wanted.members > ordinal || !those_that_stay_stand(evidence, group) {
                 ended(false)
             } else if answer.is_some() {
                 Step::Act(Act::Leave {
@@ -414,9 +422,9 @@ fn resize(evidence: &Evidence, group: &str) -> Option<Step> {
     }
     if now > wanted {
         let last = now.saturating_sub(1);
-        if !others_stand(evidence, group, last) {
+        if !those_that_stay_stand(evidence, group) {
             return Some(Step::Wait(format!(
-                "Member {last} is taken out when all others are in the group"
+                "Member {last} is taken out when all that stay are in the group"
             )));
         }
         if evidence.primary(group) == Some(last) {

@@ -170,6 +170,24 @@ fn members_are_added_and_taken_out_one_by_one() {
         ),
         ("fewer", up, five, "record Leave 4"),
         (
+            "fewer, and another that is to go never joins",
+            up,
+            |e| {
+                five(e);
+                answer(e, 3).majority = false;
+            },
+            "record Leave 4",
+        ),
+        (
+            "fewer, and one that stays is out",
+            up,
+            |e| {
+                five(e);
+                answer(e, 1).majority = false;
+            },
+            "wait",
+        ),
+        (
             "fewer, and the last is the primary",
             up,
             |e| {
@@ -202,6 +220,21 @@ fn members_are_added_and_taken_out_one_by_one() {
                     ..operation(OperationKind::Leave, 4)
                 });
                 hear(e, 8);
+                answer(e, 4).epoch = 7;
+            },
+            "leave 4",
+        ),
+        (
+            "it leaves, and another that is to go never joins",
+            up,
+            |e| {
+                five(e);
+                e.record.operation = Some(OperationStatus {
+                    epoch: 8,
+                    ..operation(OperationKind::Leave, 4)
+                });
+                hear(e, 8);
+                answer(e, 3).majority = false;
                 answer(e, 4).epoch = 7;
             },
             "leave 4",

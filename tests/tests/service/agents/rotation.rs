@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use panono_crds::{BootstrapStatus, DatabaseStatus, DecisionPhase, PasswordsStatus, RotationPhase};
+use panono_operator::agent::api::Verb;
 use panono_operator::database::carry_out::verb;
 use panono_operator::database::decide::{Act, Decision, Step, decide};
 use panono_operator::database::evidence::{Claim, Evidence, Order, Pod, Verb as Wish};
@@ -360,6 +361,60 @@ async fn passwords_and_certificates_change_and_no_statement_fails() {
     let other = group.secondaries().await.unwrap()[0];
     group.member(other).power_off().unwrap();
     group.member(other).start().unwrap();
+    group.wait_until_online().await.unwrap();
+}
+
+/// Its own data then takes none of the passwords that it knows, neither for its agent nor for the members.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_away_while_passwords_changed_twice_comes_back() {
+    let group = AgentGroup::start(AgentOptions::default()).await.unwrap();
+    group.wait_until_applied().await.unwrap();
+    let primary = group.primary().await.unwrap();
+    let away = group.secondaries().await.unwrap()[0];
+    group.member(away).power_off().unwrap();
+    for generation in [2, 3] {
+        let password = format!("password {generation}");
+        for member in group.members() {
+            member.set_password(&password, generation).unwrap();
+        }
+        for discard_old in [false, true] {
+            let verb = Verb::RotatePasswords {
+                generation,
+                discard_old,
+            };
+            wait_until("the primary to change passwords", GUARD, async || {
+                group.command(primary, verb.clone()).await
+            })
+            .await
+            .unwrap();
+        }
+    }
+    group
+        .member(primary)
+        .execute("CREATE TABLE panono.after_them (id INT PRIMARY KEY); INSERT INTO panono.after_them VALUES (1)")
+        .await
+        .unwrap();
+    group.member(away).start().unwrap();
+    group.wait_until_online().await.unwrap();
+    group.wait_until_applied().await.unwrap();
+    let member = group.member(away);
+    let there = member.value("SELECT COUNT(*) FROM panono.after_them").await;
+    assert_eq!(there.unwrap(), "1");
+    // It takes what all take, and nothing else; what made that possible is no transaction of its own.
+    for (password, works) in [
+        (PASSWORD, false),
+        ("password 2", false),
+        ("password 3", true),
+    ] {
+        let connected = member.connect_as(password).await;
+        assert_eq!(connected.is_ok(), works, "{password}");
+    }
+    let own = member.value("@@GLOBAL.gtid_executed").await.unwrap();
+    let rest = format!("GTID_SUBTRACT('{own}', @@GLOBAL.gtid_executed)");
+    assert_eq!(group.member(primary).value(&rest).await.unwrap(), "");
+    assert!(!member.folder().join("run/start.sql").exists());
+    // Members reach each other anew.
+    assert!(group.cut_connections_of_members().await.unwrap() > 0);
     group.wait_until_online().await.unwrap();
 }
 
