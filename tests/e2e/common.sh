@@ -28,6 +28,8 @@ ready() {
 forward() {
   local told=$work/forward.$BASHPID
   [[ -z $forward ]] || kill "$forward" 2>/dev/null || true
+  # Else what the one before said may still be read.
+  : >"$told"
   kubectl -n "$shop" port-forward "service/$name" :80 >"$told" 2>"$told.errors" &
   forward=$!
   until_so 30 "a way to Service $name" grep -q Forwarding "$told"
