@@ -49,8 +49,13 @@ tidy() {
     kubectl -n "$shop" logs -l panono.dev/component=web --prefix --tail=200 | grep -E '"(ERROR|WARN)"' | tail -20 || true
     kubectl -n "$system" logs -l app.kubernetes.io/name=panono-operator --tail=30 || true
   fi
+  # Without its operator nobody takes a Shop's finalizer off, and its namespace would stay.
+  if ! kubectl -n "$shop" delete shop --all --timeout=3m >/dev/null 2>&1; then
+    kubectl -n "$shop" get shop -o name 2>/dev/null |
+      xargs -r -I{} kubectl -n "$shop" patch {} --type merge --patch '{"metadata": {"finalizers": null}}' || true
+  fi
   "$helm" uninstall e2e --namespace "$system" >/dev/null 2>&1 || true
-  kubectl delete namespace "$shop" "$system" --ignore-not-found --wait=false >/dev/null
+  kubectl delete namespace "$shop" "$system" --ignore-not-found --timeout=3m >/dev/null || true
   # Helm keeps definitions, so that no Shop goes with them. Those that were here before stay.
   [[ $definitions == false ]] || kubectl get crd -o name | grep '\.panono\.dev$' | xargs -r kubectl delete --wait=false >/dev/null
   wait
