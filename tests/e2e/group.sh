@@ -52,7 +52,7 @@ buy() {
   [[ $forward == "$outer" ]] || kill "$forward"
 }
 bought() { [[ $(wc -l <"$work/orders") -ge $1 ]]; }
-known() { ask "/api/v1/admin/orders/$1" -H "Authorization: Bearer $token" | grep -q "$1"; }
+known() { ask "/api/v1/admin/orders/$1" -H "Authorization: Bearer $token" | says "$1"; }
 # kept: every order that was acknowledged is there, and what must always be true of stock and money is.
 kept() {
   local number
@@ -102,7 +102,7 @@ say "a catalogue and an order, through the Service"
 forward
 catalogue 100000
 sale
-imported() { ask /api/v1/catalog/products/e2e-mug | grep -q 'E2E-MUG'; }
+imported() { ask /api/v1/catalog/products/e2e-mug | says 'E2E-MUG'; }
 until_so 60 "what was imported is there" imported
 number=$(order 2) || fail "no order"
 echo "order $number"

@@ -11,17 +11,17 @@ catalogue 3
 
 say "visitors, through the edge"
 forward
-imported() { ask /api/v1/catalog/products/e2e-mug | grep -q 'E2E-MUG'; }
+imported() { ask /api/v1/catalog/products/e2e-mug | says 'E2E-MUG'; }
 until_so 60 "what was imported is there" imported
-ask /en | grep -q '<html' || fail "there is no page"
-hit() { send GET "$1" -o /dev/null -D - | grep -qi '^cache-status:.*panono-edge; hit'; }
+ask /en | says '<html' || fail "there is no page"
+hit() { send GET "$1" -o /dev/null -D - | says -i '^cache-status:.*panono-edge; hit'; }
 # What was imported is still being purged.
 until_so 60 "the edge stores something" hit /en
 
 say "an order, through the Service"
 sale
 number=$(order 2) || fail "no order"
-ask "/api/v1/catalog/availability?sku=E2E-MUG" | grep -q '1' || fail "what was bought is still there"
+ask "/api/v1/catalog/availability?sku=E2E-MUG" | says '1' || fail "what was bought is still there"
 echo "order $number"
 
 say "a change of the Shop, and a change by hand"
