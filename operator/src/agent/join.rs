@@ -16,6 +16,9 @@ use super::{accounts, view, volume};
 
 /// `START GROUP_REPLICATION` waits until the member is in a view, which a busy machine may take long for.
 const START_LIMIT: Duration = Duration::from_secs(120);
+/// A member that does not answer is suspected after five seconds; what is added is for a busy machine, and the time after which those
+/// who are suspected are expelled.
+const EXPELLED_LIMIT: Duration = Duration::from_secs(20);
 /// `STOP GROUP_REPLICATION` waits until what was received is applied.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 /// With more transactions than this to catch up with, a new member copies another's data.
@@ -53,6 +56,22 @@ pub async fn ask_peers(core: &Arc<Core>) -> (Vec<Status>, usize) {
     (answers, silent)
 }
 
+/// The same, once the group has expelled what this member was before it ended. Who joins earlier is not let in, and MySQL says so only
+/// after a minute and a half.
+async fn ask_once_expelled(core: &Arc<Core>) -> (Vec<Status>, usize) {
+    let config = core.config();
+    let own = format!("{}:{}", config.host, config.port);
+    let limit = EXPELLED_LIMIT + Duration::from_secs(u64::from(config.expel_timeout_seconds));
+    let deadline = tokio::time::Instant::now() + limit;
+    loop {
+        let asked = ask_peers(core).await;
+        if !view::is_listed(&asked.0, &own) || tokio::time::Instant::now() > deadline {
+            return asked;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
 /// Tries to join once. With `blind` also if nobody says that there is a group, because some did not answer.
 ///
 /// # Errors
@@ -60,7 +79,7 @@ pub async fn ask_peers(core: &Arc<Core>) -> (Vec<Status>, usize) {
 pub async fn join(core: &Arc<Core>, blind: bool) -> Result<Joined> {
     let config = core.config();
     let kept = core.ledger.kept();
-    let (answers, silent) = ask_peers(core).await;
+    let (answers, silent) = ask_once_expelled(core).await;
     let own_name = match &kept.marker {
         Marker::Owned { group_name } => Some(group_name.clone()),
         _ => config.group_name.clone(),

@@ -146,6 +146,16 @@ pub fn prospect(answers: &[Status]) -> Option<Prospect> {
     })
 }
 
+/// Whether a group with a majority still counts the member with this address in: it was there before, and has not been expelled yet.
+#[must_use]
+pub fn is_listed(answers: &[Status], address: &str) -> bool {
+    answers
+        .iter()
+        .filter_map(|answer| answer.view.as_ref())
+        .filter(|view| view.majority)
+        .any(|view| view.members.iter().any(|member| member.address == address))
+}
+
 /// How often a group may have been made again and its members still tell each time apart.
 const BASES: usize = 100;
 
@@ -204,7 +214,9 @@ pub fn count(set: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{BASES, base, count, has_majority, prospect, successor, to_keep, with_base};
+    use super::{
+        BASES, base, count, has_majority, is_listed, prospect, successor, to_keep, with_base,
+    };
     use crate::agent::api::{
         DataDirectory, Member, MemberRole, MemberState, Status, Transactions, View, ViewId,
     };
@@ -254,6 +266,21 @@ mod tests {
         ] {
             assert_eq!(view(&states).majority, wanted, "{states:?}");
         }
+    }
+
+    #[test]
+    fn who_is_not_expelled_yet_is_listed_where_there_is_a_majority() {
+        use MemberState::{Online, Unreachable};
+        let says = |states: &[MemberState]| Status {
+            view: Some(view(states)),
+            ..Status::default()
+        };
+        let before = [says(&[Online, Online, Unreachable])];
+        assert!(is_listed(&before, "m2:3306"));
+        assert!(!is_listed(&[says(&[Online, Online])], "m2:3306"));
+        // Who has no majority expels nobody, and need not be waited for.
+        assert!(!is_listed(&[says(&[Online, Unreachable])], "m1:3306"));
+        assert!(!is_listed(&[Status::default()], "m1:3306"));
     }
 
     #[test]
