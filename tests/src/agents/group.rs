@@ -214,30 +214,18 @@ impl AgentGroup {
         self.until.load(Ordering::SeqCst).to_string()
     }
 
-    /// Breaks all connections of members among each other, and says how many there were.
+    /// Breaks all connections of members among each other, in the network: a `KILL` in the server would close sockets that the
+    /// group's engine goes on using, and with them whatever connection of a client is given the same number next. False, and
+    /// nothing is done, where this machine does not allow it.
     ///
     /// # Errors
-    /// When a server does not answer.
-    pub async fn cut_connections_of_members(&self) -> Result<usize> {
-        let mut cut = 0;
-        for member in &self.members {
-            let mut connection = member.admin().await?;
-            let ids: Vec<u64> = sqlx::query_scalar(
-                "SELECT PROCESSLIST_ID FROM performance_schema.threads WHERE PROCESSLIST_USER = 'panono_replication'",
-            )
-            .fetch_all(&mut connection)
-            .await?;
-            for id in ids {
-                // It may have ended by itself meanwhile.
-                sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}")))
-                    .execute(&mut connection)
-                    .await
-                    .ok();
-                cut += 1;
-            }
-            connection.close().await.ok();
-        }
-        Ok(cut)
+    /// When members had no connections.
+    pub fn cut_connections_of_members(&self) -> Result<bool> {
+        let Some(network) = &self.network else {
+            eprintln!("members' connections are not cut: they have no networks of their own");
+            return Ok(false);
+        };
+        network.reset_between_members()
     }
 
     /// `host:port` of all servers.

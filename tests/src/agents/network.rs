@@ -99,20 +99,58 @@ impl Network {
         ip(&["link", "set", &self.link(index), "up"])
     }
 
+    /// Resets all connections between members. False where the kernel cannot (it lacks `CONFIG_INET_DIAG_DESTROY`).
+    ///
+    /// # Errors
+    /// When there are none.
+    pub fn reset_between_members(&self) -> Result<bool> {
+        let peers: Vec<String> = (0..self.members)
+            .map(|index| format!("dst {}", self.address(index)))
+            .collect();
+        let between = format!("( {} )", peers.join(" or "));
+        let (mut there, mut reset) = (0, 0);
+        for index in 0..self.members {
+            there += self.sockets(index, &["-tHn", &between])?;
+            reset += self.sockets(index, &["-tHnK", &between])?;
+        }
+        if there == 0 {
+            bail!("members were not connected");
+        }
+        if reset == 0 {
+            eprintln!("connections of members are not cut: the kernel resets none");
+        }
+        Ok(reset > 0)
+    }
+
+    /// How many of a member's sockets `ss` names.
+    fn sockets(&self, index: usize, arguments: &[&str]) -> Result<usize> {
+        let namespace = self.namespace(index);
+        let mut all = vec!["netns", "exec", &namespace, "ss"];
+        all.extend(arguments);
+        Ok(run("ip", &all)?.lines().count())
+    }
+
     /// A member hears nothing any longer, while it is heard; or all is well again.
     ///
     /// # Errors
     /// When the system refuses.
     pub fn deafen(&self, index: usize, deaf: bool) -> Result<()> {
-        let change = if deaf { "-A" } else { "-D" };
         let namespace = self.namespace(index);
-        run(
-            "ip",
-            &[
-                "netns", "exec", &namespace, "iptables", change, "INPUT", "-i", "eth0", "-j",
-                "DROP",
-            ],
-        )
+        let rule = |words: &[&str]| {
+            let mut all = vec!["-n", &namespace, "rule"];
+            all.extend(words);
+            ip(&all)
+        };
+        // What is for the member itself is looked up first, and would be let in: that rule has to come after ours.
+        if deaf {
+            rule(&["add", "pref", "2", "lookup", "local"])?;
+            rule(&["del", "pref", "0"])?;
+            rule(&["add", "pref", "1", "iif", "eth0", "blackhole"])
+        } else {
+            rule(&["del", "pref", "1"])?;
+            rule(&["add", "pref", "0", "lookup", "local"])?;
+            rule(&["del", "pref", "2"])
+        }
     }
 }
 
@@ -123,10 +161,10 @@ impl Drop for Network {
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    run("ip", arguments)
+    run("ip", arguments).map(drop)
 }
 
-fn run(program: &str, arguments: &[&str]) -> Result<()> {
+fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program)
         .args(arguments)
         .output()
@@ -138,7 +176,7 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Removes what programs that were killed have left.
