@@ -12,7 +12,6 @@ use panono_operator::agent::api::{Done, MemberRole, Status, Verb};
 use panono_operator::agent::client::Client;
 use panono_operator::agent::config::{Durability, Peer};
 use panono_operator::agent::tls::client_config;
-use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use super::authority::Authority;

@@ -1,30 +1,25 @@
 //! Checkouts over HTTP beside the same statements without it, and one popular product in buckets beside one row that is locked
 //! first.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use panono_shop::cart::pricing::PricingSettings;
-use panono_shop::checkout::model::{CompleteBody, CompleteRequest, PaymentChoice};
-use panono_shop::checkout::{Checkout, complete};
 use panono_shop::db::{Arrangement, Db, DbError, PoolSize};
 use panono_shop::orders::store as orders;
 use panono_shop::orders::{NewLine, NewOrder};
 use panono_shop::outbox::{Topic, enqueue};
-use panono_shop::payments::{PaymentSettings, Payments};
-use panono_shop::risk::RiskSettings;
-use panono_shop::secret::Keys;
 use panono_shop::stock::{self, Wanted, store_rows};
 use sqlx::MySqlConnection;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 
 use crate::market::{Buyer, Cart, GOOD_CARD, Market};
 use crate::mysql::{MysqlGroup, TestDatabase};
-use crate::shop::SECRET_KEY;
 use crate::wait::wait_until;
 
+use super::bare::{self, Script};
 use super::{Measure, median, say};
 
 const CLIENTS: usize = 32;
@@ -97,19 +92,23 @@ async fn access(database: &TestDatabase<'_>, clients: usize) -> Result<Db> {
 async fn carts(market: &Market, count: usize) -> Result<Vec<Cart>> {
     let mut carts = Vec::with_capacity(count);
     for number in 0..count {
-        let variant = market.variants[number * 37 % market.variants.len()];
-        carts.push(market.cart(&[(variant, 1)], None).await?);
+        carts.push(market.cart(&[(variant(market, number), 1)], None).await?);
     }
     Ok(carts)
 }
 
+/// Of what the cart with this number holds a piece.
+fn variant(market: &Market, number: usize) -> i64 {
+    market.variants[number * 37 % market.variants.len()]
+}
+
 /// Checkouts per second over HTTP: `checkout_rate`.
 ///
-/// The yardstick is the shop's own function that completes a cart, called by as many tasks on a pool of as many connections: the
-/// same statements in the same transactions, without HTTP.
+/// The yardstick is [`bare`]: the statements that the shop runs for a checkout, in the same transactions, on as many connections,
+/// without HTTP and without anything between the statements. That they are the same is seen by the server's own counts.
 ///
 /// # Errors
-/// When the shop does not start, or an order is not placed.
+/// When the shop does not start, an order is not placed, or the yardstick is not what the shop runs.
 pub async fn rate_of_checkouts(group: &MysqlGroup) -> Result<Measure> {
     let database = TestDatabase::create(group).await?;
     database.migrate().await?;
@@ -117,35 +116,26 @@ pub async fn rate_of_checkouts(group: &MysqlGroup) -> Result<Measure> {
     let environment = market.environment.clone().with("PANONO_LOG", "warn");
     let shop = environment.serve().await?;
     let db = access(&database, CLIENTS).await?;
-    let keys = Keys::parse(SECRET_KEY)?;
-    let settings = PaymentSettings {
-        test: true,
-        ..PaymentSettings::none()
-    };
-    let checkout = Checkout {
-        db: db.clone(),
-        keys: keys.clone(),
-        pricing: PricingSettings {
-            first_locale: "en".parse()?,
-            keys: keys.clone(),
-        },
-        payments: Payments::new(settings, db.clone(), keys, &shop.url())?,
-        risk: RiskSettings::default(),
-        hold: Duration::from_secs(900),
-        origin: shop.url(),
-    };
+    let script = Arc::new(Script::of_the_shop());
     let (mut of_shop, mut of_yardstick) = (Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let count = if round == 0 { WARM_UP } else { PER_ROUND };
-        let over_http = by_http(Buyer::at(&shop.url()), carts(&market, count).await?).await?;
-        let bare = by_function(&checkout, carts(&market, count).await?).await?;
+        let some = carts(&market, count).await?;
+        let before = counts(&db).await?;
+        let over_http = by_http(Buyer::at(&shop.url()), some).await?;
+        let by_shop = since(&before, counts(&db).await?);
+        let some = carts(&market, count).await?;
+        let before = counts(&db).await?;
+        let bare = by_script(&db, &script, &market, some).await?;
+        bare::same(&by_shop, &since(&before, counts(&db).await?), count)?;
         if round > 0 {
             of_shop.push(over_http);
             of_yardstick.push(bare);
         }
     }
     say(&format!(
-        "checkouts/s in each round: {of_shop:.0?}, yardstick {of_yardstick:.0?}"
+        "checkouts/s in each round: {of_shop:.0?}, {} bare statements {of_yardstick:.0?}",
+        script.statements()
     ));
     market.check().await?;
     db.close().await;
@@ -155,6 +145,17 @@ pub async fn rate_of_checkouts(group: &MysqlGroup) -> Result<Measure> {
         median(of_yardstick),
         "ratio>=0.70",
     ))
+}
+
+async fn counts(db: &Db) -> Result<BTreeMap<String, i64>> {
+    bare::counted(&mut db.primary().await?.connection).await
+}
+
+fn since(before: &BTreeMap<String, i64>, mut now: BTreeMap<String, i64>) -> BTreeMap<String, i64> {
+    for (statement, count) in &mut now {
+        *count -= before.get(statement).copied().unwrap_or(0);
+    }
+    now
 }
 
 async fn by_http(buyer: Buyer, carts: Vec<Cart>) -> Result<f64> {
@@ -172,29 +173,24 @@ async fn by_http(buyer: Buyer, carts: Vec<Cart>) -> Result<f64> {
     .await
 }
 
-async fn by_function(checkout: &Checkout, carts: Vec<Cart>) -> Result<f64> {
+async fn by_script(
+    db: &Db,
+    script: &Arc<Script>,
+    market: &Market,
+    carts: Vec<Cart>,
+) -> Result<f64> {
     let count = carts.len();
-    let (carts, checkout) = (Arc::new(carts), checkout.clone());
+    let carts = Arc::new(carts);
+    let variants: Arc<Vec<i64>> =
+        Arc::new((0..count).map(|number| variant(market, number)).collect());
+    let (db, script) = (db.clone(), Arc::clone(script));
     rate(CLIENTS, count, move |number| {
-        let (checkout, carts) = (checkout.clone(), Arc::clone(&carts));
+        let (db, script) = (db.clone(), Arc::clone(&script));
+        let (carts, variants) = (Arc::clone(&carts), Arc::clone(&variants));
         async move {
             let cart = carts.get(number).context("more orders than carts")?;
-            let request = CompleteRequest {
-                cart: cart.id.parse()?,
-                customer: None,
-                key: cart.id.clone(),
-                body: CompleteBody {
-                    expected_total: cart.total,
-                    payment: Some(PaymentChoice {
-                        provider: "test".to_owned(),
-                        token: GOOD_CARD.to_owned(),
-                    }),
-                },
-                ip: std::net::IpAddr::from([127, 0, 0, 1]),
-            };
-            let answered = complete(&checkout, request).await?;
-            ensure!(answered.answer.status == 201, "{answered:?}");
-            Ok(())
+            let mut connection = db.primary().await?.connection;
+            script.run(&mut connection, cart, variants[number]).await
         }
     })
     .await

@@ -4,12 +4,14 @@
 //! - [`load`]: a load generator on a processor of its own, and rounds that take turns
 //! - [`nginx`]: a web server that sends a recorded answer
 //! - [`origin`], [`login`], [`edge`], [`miss`], [`traffic`], [`lifecycle`], [`checkout`]: the benches
+//! - [`bare`]: the statements of a checkout without the shop
 //! - [`gaps`]: how long nobody can write when the database's primary changes
 //! - [`archive`]: what archiving costs
 //! - [`fleet`]: the operator with a thousand Shops
 //! - [`soak`]: a million products
 
 pub mod archive;
+pub mod bare;
 pub mod bed;
 pub mod checkout;
 pub mod commits;
