@@ -214,15 +214,15 @@ impl AgentGroup {
     }
 
     /// Breaks all connections of members among each other, in the network: a `KILL` in the server would close sockets that the
-    /// group's engine goes on using, and with them whatever connection of a client is given the same number next. False, and
-    /// nothing is done, where this machine does not allow it.
+    /// group's engine goes on using, and with them whatever connection of a client is given the same number next. Where this
+    /// machine does not allow it nothing is done, and that is said.
     ///
     /// # Errors
     /// When members had no connections.
-    pub fn cut_connections_of_members(&self) -> Result<bool> {
+    pub fn cut_connections_of_members(&self) -> Result<()> {
         let Some(network) = &self.network else {
             eprintln!("members' connections are not cut: they have no networks of their own");
-            return Ok(false);
+            return Ok(());
         };
         network.reset_between_members()
     }

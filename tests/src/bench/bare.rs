@@ -21,17 +21,17 @@ const URL: &str = "http://127.0.0.1:20000/en/orders/WF4Q-XNGQ-FSA?key=X4RpAoxTie
 
 /// What is kept of a statement's result, under a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept<'s> {
+enum Kept {
     Nothing,
     /// The number of the row that was inserted.
-    Inserted(&'s str),
+    Inserted(&'static str),
     /// The first column of the first row.
-    Found(&'s str),
+    Found(&'static str),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct Step {
-    kept: Kept<'static>,
+    kept: Kept,
     /// With `?` for each value.
     text: String,
     values: Vec<String>,
@@ -186,9 +186,9 @@ fn steps(script: &'static str) -> Vec<Step> {
     steps
 }
 
-fn beginning(line: &'static str) -> (Kept<'static>, &'static str) {
+fn beginning(line: &'static str) -> (Kept, &'static str) {
     for (arrow, kept) in [
-        (" <- ", Kept::Inserted as fn(&'static str) -> Kept<'static>),
+        (" <- ", Kept::Inserted as fn(&'static str) -> Kept),
         (" <= ", Kept::Found),
     ] {
         if let Some((name, words)) = line.split_once(arrow)
